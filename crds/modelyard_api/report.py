@@ -1,0 +1,101 @@
+"""RuntimeReport v1: what the runtime knows about itself and its model.
+
+While it runs: `GET /report` on the internal port. When it cannot start: the pod's termination
+message, with exit code EXIT_CANNOT_START. A report that cannot be had means unknown, never good.
+"""
+
+from enum import StrEnum
+from typing import Literal
+
+from modelyard_api.document import Document
+
+#: The kubelet keeps this many bytes of a container's termination message.
+MAX_TERMINATION_MESSAGE_BYTES = 4096
+
+
+class State(StrEnum):
+    """Where the runtime is in its life."""
+
+    LOADING = "loading"
+    WARMING = "warming"
+    READY = "ready"
+    DRAINING = "draining"
+    FAILED = "failed"
+
+
+class ReportedDevice(Document):
+    """Where the weights are: `cpu`, or `cuda:0 NVIDIA H100`; and their number type."""
+
+    actual: str = ""
+    dtype: str = ""
+
+
+class ReportedStartup(Document):
+    """Seconds spent in each step, null until it is over. `total` counts from process start."""
+
+    load: float | None = None
+    warmup: float | None = None
+    total: float | None = None
+
+
+class Verification(Document):
+    """Outcome of the declared verification request."""
+
+    passed: bool
+    message: str = ""
+
+
+class ReportedError(Document):
+    """Why the runtime cannot start: a reason of `meta.Reason`, what happened, what to do."""
+
+    reason: str
+    message: str
+    hint: str = ""
+
+
+class RuntimeReport(Document):
+    """The report. Sizes are of the weights as loaded."""
+
+    version: Literal[1] = 1
+    state: State
+    model_name: str = ""
+    task: str = ""
+    format: str = ""
+    device: ReportedDevice = ReportedDevice()
+    size_bytes: int | None = None
+    parameters: int | None = None
+    context_tokens: int | None = None
+    startup: ReportedStartup = ReportedStartup()
+    verification: Verification | None = None
+    adapters: tuple[str, ...] = ()
+    error: ReportedError | None = None
+
+
+def encode_termination_message(report: RuntimeReport) -> str:
+    """Return JSON that the kubelet keeps whole; a long error message loses its middle."""
+    text = report.model_dump_json(by_alias=True, exclude_defaults=True)
+    excess = len(text.encode()) - MAX_TERMINATION_MESSAGE_BYTES
+    if excess <= 0 or report.error is None:
+        return text
+    # Escapes (a quote, a newline, a non-ASCII letter) take more bytes than characters, so halve
+    # until it fits rather than compute.
+    message = report.error.message
+    keep = max(len(message) - excess, 0)
+    while True:
+        half = keep // 2
+        short = f"{message[:half]} […] {message[len(message) - half :]}" if half else "[…]"
+        error = report.error.model_copy(update={"message": short})
+        text = report.model_copy(update={"error": error}).model_dump_json(
+            by_alias=True, exclude_defaults=True
+        )
+        if len(text.encode()) <= MAX_TERMINATION_MESSAGE_BYTES or half == 0:
+            return text
+        keep = half
+
+
+def decode_report(text: str) -> RuntimeReport | None:
+    """Read a report; None when the text is not one (a crash's last log lines, for example)."""
+    try:
+        return RuntimeReport.model_validate_json(text)
+    except ValueError:
+        return None

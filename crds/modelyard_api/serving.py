@@ -1,0 +1,45 @@
+"""ServingConfig v1: what the operator tells the runtime.
+
+It travels as one JSON document in the environment variable MODELYARD_CONFIG of the pod, so that
+a revision (the hash of the pod template) is complete in itself. Defaults are left out, so that a
+new field does not change the templates of models that do not use it.
+"""
+
+import json
+from typing import Literal
+
+from modelyard_api.document import Document
+from modelyard_api.meta import MODEL_PATH
+from modelyard_api.v1alpha1 import DType, Format, Task
+
+
+class ServingConfig(Document):
+    """One model, and how to serve it. Times are in seconds."""
+
+    version: Literal[1] = 1
+    model_name: str
+    model_path: str = MODEL_PATH
+    task: Task = Task.AUTO
+    format: Format = Format.AUTO
+    dtype: DType = DType.AUTO
+    drain_seconds: int = 120
+
+
+def encode_config(config: ServingConfig) -> str:
+    """Return the value of MODELYARD_CONFIG as it stands in a pod template.
+
+    Every `$` is doubled, since the kubelet expands `$(NAME)` in values of environment variables
+    and turns `$$` back into `$`.
+    """
+    text = json.dumps(config.dump(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.replace("$", "$$")
+
+
+def decode_config(text: str) -> ServingConfig:
+    """Read MODELYARD_CONFIG as the process sees it, after the kubelet's expansion.
+
+    Raises:
+        ValueError: not JSON, not an object of this version, or a field of the wrong type
+            (pydantic.ValidationError is a ValueError).
+    """
+    return ServingConfig.model_validate_json(text)

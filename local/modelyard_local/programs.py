@@ -1,0 +1,159 @@
+"""The pinned programs: Go modules under local/programs, built once, cached outside the repository by content."""
+
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import toolchain
+from .errors import LocalError
+from .locks import exclusive
+from .paths import REPOSITORY, cache_root
+from .progress import Report, run_logged
+
+SOURCES = REPOSITORY / "local/programs"
+
+_KUBERNETES = "v1.36.3"  # as in kubernetes/go.mod; the ldflags make the programs say so (else v0.0.0)
+_STRIP = "-s -w"
+
+
+@dataclass(frozen=True)
+class Group:
+    """One Go module: its dependencies must agree with one another, not with other groups'."""
+
+    name: str
+    ldflags: str = _STRIP
+    tags: str = ""
+    packages: tuple[str, ...] = ()  # of our own, beside the tools of go.mod
+    renames: dict[str, str] = field(default_factory=dict)
+
+
+def _kubernetes_ldflags(version: str) -> str:
+    major, minor, _ = version.removeprefix("v").split(".")
+    base = "k8s.io/component-base/version"
+    values = {
+        f"{base}.gitVersion": version,
+        f"{base}.gitMajor": major,
+        f"{base}.gitMinor": minor,
+        "k8s.io/client-go/pkg/version.gitVersion": version,
+    }
+    return " ".join([_STRIP, *(f"-X {name}={value}" for name, value in values.items())])
+
+
+GROUPS = {
+    group.name: group
+    for group in (
+        Group("kubernetes", ldflags=_kubernetes_ldflags(_KUBERNETES), renames={"server": "etcd"}),
+        Group("kwok"),
+        Group("node", tags="no_btrfs,no_zfs", packages=("./pause",)),
+        Group("helm"),
+        Group("dns"),
+        Group("kind", packages=("./checkconfig",)),  # only where Docker is, and to check kind-config.yaml
+    )
+}
+CONTROL_PLANE = ("kubernetes", "kwok")
+NODE = ("node", "dns")
+EVERYDAY = (*CONTROL_PLANE, *NODE, "helm")
+
+
+def build_key(group: Group, sources: dict[str, bytes]) -> str:
+    """The name of a group's cache folder: another content, another folder."""
+    digest = hashlib.sha256()
+    for part in (group.ldflags, group.tags, *group.packages, *map(str, sorted(group.renames.items()))):
+        digest.update(part.encode() + b"\0")
+    for name in sorted(sources):
+        digest.update(name.encode() + b"\0" + sources[name] + b"\0")
+    return f"{group.name}-{digest.hexdigest()[:16]}"
+
+
+def folder_of(group: Group) -> Path:
+    """Where a group's programs lie once built."""
+    source = SOURCES / group.name
+    files = [*source.glob("go.*"), *source.rglob("*.go")]
+    if not files:
+        raise LocalError(f"{source} holds no Go module; is the checkout complete?")
+    return cache_root() / "programs" / build_key(group, {str(f.relative_to(source)): f.read_bytes() for f in files})
+
+
+def missing(*names: str) -> list[str]:
+    """The groups of `names` that must still be built."""
+    return [name for name in names if not folder_of(GROUPS[name]).exists()]
+
+
+def ensure(*names: str, report: Report = print) -> Path:
+    """Build what is missing of the named groups; returns one folder with links to all their programs."""
+    built = False
+    for name in names:
+        folder = folder_of(GROUPS[name])
+        if not folder.exists():
+            with exclusive(folder.with_suffix(".lock"), waiting=lambda: report(f"another process builds {name} …")):
+                if not folder.exists():
+                    _build(GROUPS[name], folder, report)
+                    built = True
+    if built and not missing(*EVERYDAY):
+        drop_go_caches()
+    return _link(names)
+
+
+def drop_go_caches() -> None:
+    """Remove Go's downloads and intermediate results: 17 GB that nothing needs once the programs are built."""
+    for folder in (_module_cache(), _build_cache()):
+        if folder.exists():
+            for parent, _, _ in os.walk(folder):  # Go makes module folders read-only
+                os.chmod(parent, 0o700)
+            shutil.rmtree(folder)
+
+
+def _build(group: Group, folder: Path, report: Report) -> None:
+    fresh = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    go = toolchain.ensure_go(report)
+    environment = {
+        **os.environ,
+        "CGO_ENABLED": "0",
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+        "GOFLAGS": "-modcacherw",
+        "GOMODCACHE": str(_module_cache()),
+        "GOCACHE": str(_build_cache()),
+    }
+    options = ["-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags", group.ldflags]
+    if group.tags:
+        options += ["-tags", group.tags]
+    run_logged(
+        [go, "build", *options, "-o", f"{fresh}/", *group.packages, "tool"],
+        title=f"building the {group.name} programs (once; the first time takes minutes)",
+        log=cache_root() / f"logs/build-{group.name}.log",
+        report=report,
+        env=environment,
+        cwd=SOURCES / group.name,
+    )
+    for old, new in group.renames.items():
+        (fresh / old).rename(fresh / new)
+    fresh.rename(folder)
+
+
+def _link(names: tuple[str, ...]) -> Path:
+    """A folder for PATH. It belongs to this set of pins, so that other checkouts keep theirs."""
+    keys = [folder_of(GROUPS[name]) for name in GROUPS if (SOURCES / name / "go.mod").exists()]
+    digest = hashlib.sha256("".join(key.name for key in keys).encode()).hexdigest()[:16]
+    links = cache_root() / "programs" / f"bin-{digest}"
+    links.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        for program in folder_of(GROUPS[name]).iterdir():
+            link = links / program.name
+            if not link.exists():
+                fresh = links / f".{program.name}.{os.getpid()}"
+                fresh.symlink_to(program)
+                fresh.replace(link)
+    return links
+
+
+def _module_cache() -> Path:
+    return cache_root() / "go/mod"
+
+
+def _build_cache() -> Path:
+    return cache_root() / "go/build"

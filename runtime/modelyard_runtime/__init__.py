@@ -1,0 +1,1 @@
+"""The runtime: one process that serves one model by several protocols."""

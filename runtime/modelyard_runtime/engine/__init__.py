@@ -1,0 +1,1 @@
+"""Engines: from admitted requests to answers, one thread owning the model."""

@@ -1,0 +1,23 @@
+"""What holds for every test."""
+
+import os
+
+import pytest
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--openai-spec",
+        default=os.environ.get("MODELYARD_OPENAI_SPEC", "../shared/data/openai-openapi.yaml"),
+        help="OpenAI's OpenAPI document, against which answers are checked",
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """With CI set nothing is skipped silently: what cannot run has failed."""
+    report = yield
+    if report.skipped and os.environ.get("CI") and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which CI does not allow: {report.longrepr}"
+    return report
