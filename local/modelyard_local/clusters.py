@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from . import node as real_node
 from . import control_plane, network, processes, programs, requirements, state, teardown
 from .addresses import allot
 from .control_plane import Options
@@ -100,6 +101,9 @@ def _start(files: Files, bin_folder: Path, node: bool, options: Options, report:
         network.create(files.namespace, addresses)
     record = record.with_processes(*control_plane.start(files, addresses, bin_folder, options, report))
     state.write(files, record)
+    if node:
+        on_node = real_node.start(files, addresses, bin_folder, report)
+        record = replace(record.with_processes(*on_node), has_node=True)
     record = replace(record, ready=True)
     state.write(files, record)
     return record
@@ -117,7 +121,7 @@ def _handle(files: Files, record: Record) -> Cluster:
         kubeconfig=files.kubeconfig,
         bin=programs.ensure(*groups),
         api_server=addresses.api_server,
-        node_name=files.name if record.has_node else None,
+        node_name=real_node.node_name(files.name) if record.has_node else None,
         node_address=str(addresses.node),
         gateway_address=str(addresses.gateway),
     )

@@ -28,7 +28,8 @@ _PROGRAMS = {
 }
 _DAEMONS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller")
 
-AUDIT_POLICY = """\
+_AUDIT_POLICY_FILE = "audit-policy.yaml"
+_AUDIT_POLICY = """\
 apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
@@ -46,16 +47,19 @@ class Options:
     heartbeat_factor: float = 5.0  # kwokctl's default; lower it to notice a lost node earlier
 
 
-def build_config(addresses: Addresses, programs: Path, options: Options, audit_policy: Path) -> dict[str, object]:
+def build_config(files: Files, addresses: Addresses, programs: Path, options: Options) -> dict[str, object]:
     """kwokctl's configuration."""
+    certificates = files.kwok / "pki"
     binaries: dict[str, object] = {f"{key}Binary": str(programs / name) for name, key in _PROGRAMS.items()}
-    audit: dict[str, object] = {"kubeAuditPolicy": str(audit_policy)} if options.audit else {}
+    audit: dict[str, object] = {"kubeAuditPolicy": str(files.folder / _AUDIT_POLICY_FILE)} if options.audit else {}
     api_server = {
         "service-cluster-ip-range": str(addresses.services),
         # Without an address that others reach, the Service `kubernetes` points to where nobody listens.
         "advertise-address": str(addresses.node),
-        # Else `kubectl logs` looks up the node's name.
+        # For `kubectl logs` and `exec`: without these the node's name is looked up, and the kubelet sees nobody.
         "kubelet-preferred-address-types": "InternalIP",
+        "kubelet-client-certificate": str(certificates / "admin.crt"),
+        "kubelet-client-key": str(certificates / "admin.key"),
     }
     if options.audit:
         api_server["audit-log-maxsize"] = "1000"
@@ -86,9 +90,9 @@ def start(files: Files, addresses: Addresses, programs: Path, options: Options, 
     """Bring the control plane up and write the kubeconfig; returns its processes."""
     files.kwok.mkdir(parents=True, exist_ok=True)
     (files.kwok / "logs").symlink_to(files.logs)  # so that logs outlive `down`
-    policy, config = files.folder / "audit-policy.yaml", files.folder / "kwokctl.json"
-    policy.write_text(AUDIT_POLICY)
-    config.write_text(json.dumps(build_config(addresses, programs, options, policy), indent=1))
+    (files.folder / _AUDIT_POLICY_FILE).write_text(_AUDIT_POLICY)
+    config = files.folder / "kwokctl.json"
+    config.write_text(json.dumps(build_config(files, addresses, programs, options), indent=1))
     environment = {**os.environ, "KWOK_WORKDIR": str(files.folder / "kwok"), "PATH": f"{programs}:{os.environ['PATH']}"}
     command = ["kwokctl", "create", "cluster", "--name", files.name, "--config", str(config), "--kubeconfig", ""]
     run_logged(

@@ -1,0 +1,1 @@
+"""Kubernetes for Modelyard: the only package that imports the official client."""

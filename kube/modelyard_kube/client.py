@@ -1,0 +1,194 @@
+"""KubeClient: the few verbs that Modelyard uses, on plain dicts."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+from modelyard_kube.errors import ClusterError
+from modelyard_kube.resources import Resource
+from modelyard_kube.transport import Lines, Login, Transport, load_configuration
+
+Json = dict[str, Any]
+
+_NOT_FOUND = 404
+_METADATA = "application/json;as=PartialObjectMetadata{list};g=meta.k8s.io;v=v1"
+_APPLY = "application/apply-patch+yaml"
+_MERGE = "application/merge-patch+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of the objects of a list, and the version of the whole list."""
+
+    items: list[Json]
+    resource_version: str
+
+
+class KubeClient:
+    """A client of one API server. Every failure is a ClusterError that names the object.
+
+    There are no retries in here: whoever asks knows better when to ask again.
+    """
+
+    def __init__(self, transport: Transport, *, timeout_seconds: float = 15.0) -> None:
+        self._transport = transport
+        self._timeout_seconds = timeout_seconds
+
+    @classmethod
+    async def connect(cls, kubeconfig: str, *, user_agent: str) -> Self:
+        """Connect as a kubeconfig file says, or as the pod's service account when it is empty."""
+        return cls(Transport(await load_configuration(kubeconfig), user_agent=user_agent))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._transport.close()
+
+    async def login(self) -> Login:
+        """Return the connection for another client, with the token as it is now."""
+        return await self._transport.login()
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
+        """Return an object, None where there is none."""
+        return await self._get(resource, namespace, name, {})
+
+    async def get_metadata(self, resource: Resource, namespace: str, name: str) -> Json | None:
+        """Return an object with nothing but its metadata, None where there is none."""
+        accept = {"Accept": _METADATA.format(list="")}
+        return await self._get(resource, namespace, name, accept)
+
+    def list(
+        self, resource: Resource, *, selector: str = "", page_size: int = 500
+    ) -> AsyncIterator[Page]:
+        """List the objects of all namespaces, page by page, as they are now."""
+        return self._list(resource, selector, page_size, {})
+
+    def list_metadata(
+        self, resource: Resource, *, selector: str = "", page_size: int = 1000
+    ) -> AsyncIterator[Page]:
+        """List nothing but the metadata of the objects of all namespaces."""
+        accept = {"Accept": _METADATA.format(list="List")}
+        return self._list(resource, selector, page_size, accept)
+
+    async def apply(
+        self,
+        resource: Resource,
+        manifest: Json,
+        *,
+        manager: str,
+        force: bool,
+        subresource: str = "",
+    ) -> Json:
+        """Server-side apply; a `metadata.uid` in the manifest must be that of the live object."""
+        metadata = manifest["metadata"]
+        params = {"fieldManager": manager, "force": "true" if force else "false"}
+        return await self._send(
+            "PATCH",
+            resource,
+            metadata["namespace"],
+            metadata["name"],
+            subresource=subresource,
+            params=params,
+            body=manifest,
+            headers={"Content-Type": _APPLY},
+        )
+
+    async def create(self, resource: Resource, manifest: Json) -> Json:
+        """Create an object that must not exist."""
+        namespace = manifest["metadata"]["namespace"]
+        headers = {"Content-Type": "application/json"}
+        return await self._send("POST", resource, namespace, "", body=manifest, headers=headers)
+
+    async def merge_patch(self, resource: Resource, namespace: str, name: str, patch: Json) -> Json:
+        """Apply a JSON merge patch."""
+        headers = {"Content-Type": _MERGE}
+        return await self._send("PATCH", resource, namespace, name, body=patch, headers=headers)
+
+    async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str) -> None:
+        """Delete the object with that uid; that it is gone already is no error."""
+        body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        headers = {"Content-Type": "application/json"}
+        try:
+            await self._send("DELETE", resource, namespace, name, body=body, headers=headers)
+        except ClusterError as error:
+            if error.status != _NOT_FOUND:
+                raise
+
+    def watch(
+        self,
+        resource: Resource,
+        *,
+        selector: str,
+        since: str,
+        server_seconds: int,
+        silence_seconds: float,
+    ) -> AbstractAsyncContextManager[Lines]:
+        """Open a watch over all namespaces, one JSON event a line, with bookmarks."""
+        params = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": since,
+            "timeoutSeconds": str(server_seconds),
+        }
+        if selector:
+            params["labelSelector"] = selector
+        return self._transport.stream(
+            resource.path(None), params=params, silence_seconds=silence_seconds
+        )
+
+    async def _get(
+        self, resource: Resource, namespace: str, name: str, headers: Mapping[str, str]
+    ) -> Json | None:
+        try:
+            return await self._send("GET", resource, namespace, name, headers=headers)
+        except ClusterError as error:
+            if error.status == _NOT_FOUND:
+                return None
+            raise
+
+    async def _list(
+        self, resource: Resource, selector: str, page_size: int, headers: Mapping[str, str]
+    ) -> AsyncIterator[Page]:
+        # No resourceVersion: a consistent read, so that a restart never sees an older world.
+        params = {"limit": str(page_size)}
+        if selector:
+            params["labelSelector"] = selector
+        while True:
+            answer = await self._send("GET", resource, None, "", params=params, headers=headers)
+            yield Page(answer["items"], answer["metadata"]["resourceVersion"])
+            more = answer["metadata"].get("continue")
+            if not more:
+                return
+            params["continue"] = more
+
+    async def _send(
+        self,
+        method: str,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        *,
+        subresource: str = "",
+        params: Mapping[str, str] | None = None,
+        body: Json | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Json:
+        with _naming(resource.kind, namespace or "", name):
+            answer: Json = await self._transport.request(
+                method,
+                resource.path(namespace, name, subresource),
+                params=params,
+                body=body,
+                headers=headers,
+                timeout_seconds=self._timeout_seconds,
+            )
+        return answer
+
+
+@contextmanager
+def _naming(kind: str, namespace: str, name: str) -> Iterator[None]:
+    try:
+        yield
+    except ClusterError as error:
+        error.kind, error.namespace, error.name = kind, namespace, name
+        raise

@@ -1,0 +1,28 @@
+"""Resource types of the API server, and the paths of their objects."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A namespaced resource type."""
+
+    api_version: str
+    kind: str
+    plural: str
+
+    def path(self, namespace: str | None, name: str = "", subresource: str = "") -> str:
+        """Return the URL path of an object, or of the collection; None means all namespaces."""
+        root = "apis" if "/" in self.api_version else "api"
+        parts = [root, self.api_version]
+        if namespace is not None:
+            parts += ["namespaces", namespace]
+        parts += [part for part in (self.plural, name, subresource) if part]
+        return "/" + "/".join(parts)
+
+
+DEPLOYMENTS: Final = Resource("apps/v1", "Deployment", "deployments")
+SERVICES: Final = Resource("v1", "Service", "services")
+PODS: Final = Resource("v1", "Pod", "pods")
+EVENTS: Final = Resource("v1", "Event", "events")

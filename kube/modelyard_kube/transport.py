@@ -1,0 +1,190 @@
+"""The official client's configuration and HTTP session, without its models.
+
+The generated client spends 0.9 ms of CPU on a request, the session below it 0.3 ms
+(anchors/kopf.md, 2.8): the session is used as it was configured, and bodies go through orjson.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import orjson
+from kubernetes.aio import config
+from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.client.rest import RESTClientObject
+
+from modelyard_kube.errors import ClusterError, parse_status
+
+_CONNECT_SECONDS = 5.0
+_ERROR = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What another client needs in order to reach the same API server as the same user."""
+
+    server: str
+    ca_path: str | None
+    certificate_path: str | None
+    private_key_path: str | None
+    scheme: str | None
+    token: str | None
+    insecure: bool
+
+
+async def load_configuration(kubeconfig: str) -> Configuration:
+    """Return the configuration of a kubeconfig file, or of the pod when `kubeconfig` is empty."""
+    configuration = Configuration()
+    try:
+        if kubeconfig:
+            await config.load_kube_config(
+                config_file=kubeconfig, client_configuration=configuration, persist_config=False
+            )
+        else:
+            config.load_incluster_config(client_configuration=configuration)
+    except (config.ConfigException, OSError) as error:
+        where = kubeconfig or "the pod's service account"
+        raise ClusterError(f"cannot read the connection from {where}: {error}") from error
+    return configuration
+
+
+class _Rest(RESTClientObject):  # type: ignore[misc]  # the client is not typed
+    """Opens the session that the official client would use: TLS, proxy, pool, buffer sizes."""
+
+    def open(self) -> aiohttp.ClientSession:
+        session: aiohttp.ClientSession = self._create_pool_manager()
+        return session
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise ClusterError(f"{type(error).__name__} {error}".strip()) from error
+    except ValueError as error:  # not JSON, or a watch line beyond the buffer
+        raise ClusterError(f"unreadable answer: {error}") from error
+
+
+class Lines:
+    """The lines of an open watch."""
+
+    def __init__(self, content: aiohttp.StreamReader) -> None:
+        self._content = content
+
+    async def read(self) -> bytes:
+        """Return the next line, empty when the server has ended the watch."""
+        with _translated():
+            return await self._content.readline()
+
+
+class Transport:
+    """Sends requests with the credentials of the moment, and translates every failure once."""
+
+    def __init__(self, configuration: Configuration, *, user_agent: str) -> None:
+        self._configuration = configuration
+        self._session = _Rest(configuration).open()
+        self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
+        self._server = str(configuration.host).rstrip("/")
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    async def login(self) -> Login:
+        """Return the connection as values, with the token as it is now."""
+        authorization = (await self._authorization()).get("Authorization", "")
+        scheme, _, token = authorization.partition(" ")
+        settings = self._configuration
+        return Login(
+            server=self._server,
+            ca_path=settings.ssl_ca_cert,
+            certificate_path=settings.cert_file,
+            private_key_path=settings.key_file,
+            scheme=scheme or None,
+            token=token or None,
+            insecure=not settings.verify_ssl,
+        )
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_seconds: float,
+    ) -> Any:
+        """Send one request and return the answer's JSON.
+
+        Raises:
+            ClusterError: no answer, or a status of 400 and above; kind and name are the caller's
+                to add.
+        """
+        limits = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=_CONNECT_SECONDS)
+        data = None if body is None else orjson.dumps(body)
+        with _translated():
+            async with await self._open(
+                method, path, params=params, data=data, headers=headers, limits=limits
+            ) as response:
+                return orjson.loads(await response.read())
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, *, params: Mapping[str, str], silence_seconds: float
+    ) -> AsyncIterator[Lines]:
+        """Open a watch; reading fails with ClusterError after `silence_seconds` without a byte."""
+        limits = aiohttp.ClientTimeout(
+            total=None, sock_connect=_CONNECT_SECONDS, sock_read=silence_seconds
+        )
+        with _translated():
+            response = await self._open("GET", path, params=params, limits=limits)
+        async with response:
+            yield Lines(response.content)
+
+    async def _open(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        limits: aiohttp.ClientTimeout,
+    ) -> aiohttp.ClientResponse:
+        settings = self._configuration
+        response = await self._session.request(
+            method,
+            self._server + path,
+            params=params,
+            data=data,
+            headers={**self._headers, **(headers or {}), **await self._authorization()},
+            timeout=limits,
+            proxy=settings.proxy,
+            server_hostname=settings.tls_server_name,
+        )
+        if response.status >= _ERROR:
+            async with response:
+                raise ClusterError(**await _read_refusal(response))
+        return response
+
+    async def _authorization(self) -> dict[str, str]:
+        # Asked for on every request: the official client re-reads a service account's token once
+        # a minute and renews those of exec plugins.
+        settings = await self._configuration.auth_settings()
+        bearer = settings.get("BearerToken")
+        if not bearer or not bearer["value"]:
+            return {}
+        scheme, _, token = bearer["value"].partition(" ")
+        return {"Authorization": f"{scheme.capitalize()} {token.strip()}"}
+
+
+async def _read_refusal(response: aiohttp.ClientResponse) -> dict[str, Any]:
+    try:
+        body = orjson.loads(await response.read())
+    except orjson.JSONDecodeError:
+        body = None
+    return parse_status(response.status, body, response.headers.get("Retry-After"))

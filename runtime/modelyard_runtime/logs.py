@@ -1,0 +1,71 @@
+"""Structured logs: one JSON object a line (or plain text for people), never a prompt or a secret.
+
+Fields in use: `time`, `level`, `logger`, `event`, `request_id`, `error` (a traceback), and those
+that a caller gives as `extra=fields(...)`.
+"""
+
+import logging
+import sys
+from collections.abc import Mapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import orjson
+
+#: The request that the current task works for; set by the request-id middleware.
+current_request_id: ContextVar[str] = ContextVar("current_request_id", default="")
+
+_FIELDS = "modelyard_fields"
+
+
+def fields(**values: object) -> dict[str, Any]:
+    """Return the `extra` of a log call that adds these fields to its line."""
+    return {_FIELDS: values}
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line without its end."""
+        line: dict[str, object] = {
+            "time": _timestamp(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            **_fields_of(record),
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str).decode()
+
+
+class TextFormatter(logging.Formatter):
+    """`12:00:01 INFO  event key=value`, for a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line without its end; a traceback follows on lines of its own."""
+        values = " ".join(f"{key}={value!s}" for key, value in _fields_of(record).items())
+        time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
+        line = f"{time} {record.levelname:<7} {record.getMessage()} {values}".rstrip()
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def configure_logging(style: Literal["json", "text"]) -> None:
+    """Send every logger's lines to standard error in one format."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
+    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    # uvicorn tells of its start and of every phase of its stop; our own lines say it once.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+def _timestamp(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+
+
+def _fields_of(record: logging.LogRecord) -> Mapping[str, object]:
+    request_id = current_request_id.get()
+    given: Mapping[str, object] = getattr(record, _FIELDS, {})
+    return {"request_id": request_id, **given} if request_id else given

@@ -1,0 +1,180 @@
+"""What every protocol calls: find the model, admit, compute, account. Nothing about HTTP."""
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from typing import TypeVar, cast
+
+from modelyard_api.v1alpha1 import Task
+from modelyard_runtime.domain import (
+    BatchResult,
+    Chunk,
+    Classification,
+    Embedding,
+    GenerateRequest,
+    TextInput,
+)
+from modelyard_runtime.engine.base import BatchEngine, Generation, GenerationEngine
+from modelyard_runtime.errors import NotSupported, Unavailable, UnknownModel
+from modelyard_runtime.interleaving import interleave
+from modelyard_runtime.lifecycle import Lifecycle
+from modelyard_runtime.metrics import Metrics
+
+Result = TypeVar("Result", Embedding, Classification)
+
+
+class Answer:
+    """The chunks of admitted generations, read once; it counts the tokens that pass.
+
+    The choices of the i-th generation are numbered from `i * n`.
+    """
+
+    def __init__(
+        self,
+        generations: Sequence[Generation],
+        *,
+        choices_each: int,
+        metrics: Metrics,
+        clock: Callable[[], float],
+    ) -> None:
+        self.prompt_tokens = sum(generation.prompt_tokens for generation in generations)
+        self.completion_tokens = 0
+        self._generations = generations
+        self._choices_each = choices_each
+        self._metrics = metrics
+        self._clock = clock
+        self._admitted_at = clock()
+
+    async def chunks(self) -> AsyncGenerator[Chunk, None]:
+        """Yield every chunk as it comes."""
+        async with aclosing(self._merged()) as merged:
+            is_first = True
+            async for chunk in merged:
+                if is_first:
+                    self._metrics.observe_first_token(self._clock() - self._admitted_at)
+                    is_first = False
+                self.completion_tokens += chunk.tokens
+                self._metrics.count_completion_tokens(chunk.tokens)
+                yield chunk
+
+    async def _merged(self) -> AsyncGenerator[Chunk, None]:
+        if len(self._generations) == 1:
+            async for chunk in self._generations[0]:
+                yield chunk
+            return
+        streams = [aiter(generation) for generation in self._generations]
+        async with aclosing(interleave(streams)) as items:
+            async for i, chunk in items:
+                yield Chunk(
+                    index=i * self._choices_each + chunk.index,
+                    text=chunk.text,
+                    tokens=chunk.tokens,
+                    finish_reason=chunk.finish_reason,
+                )
+
+
+class InferenceService:
+    """The model of this process, as protocols see it."""
+
+    def __init__(
+        self,
+        life: Lifecycle,
+        metrics: Metrics,
+        *,
+        routes: Mapping[Task, Sequence[str]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._life = life
+        self._metrics = metrics
+        self._routes = routes
+        self._clock = clock
+
+    @property
+    def model_name(self) -> str:
+        """What clients call the model."""
+        return self._life.config.model_name
+
+    @property
+    def task(self) -> Task:
+        """What the model does.
+
+        Raises:
+            Unavailable: no requests are taken now.
+        """
+        return self._open_engine().info.task
+
+    def check_model(self, name: str) -> None:
+        """Refuse another model's name.
+
+        Raises:
+            UnknownModel: it is not this model's.
+        """
+        if name != self.model_name:
+            raise UnknownModel(
+                f"The model {name!r} is not served here; this is {self.model_name!r}.",
+                param="model",
+            )
+
+    @asynccontextmanager
+    async def generate(self, requests: Sequence[GenerateRequest]) -> AsyncIterator[Answer]:
+        """Admit all of the requests or none; leaving gives up what is not finished.
+
+        All requests ask for the same number of choices.
+        """
+        engine = cast(GenerationEngine, self._engine_for(Task.TEXT_GENERATION))
+        async with AsyncExitStack() as stack:
+            generations: list[Generation] = []
+            for request in requests:
+                generation = await engine.submit(request)
+                stack.push_async_callback(generation.aclose)
+                generations.append(generation)
+            answer = Answer(
+                generations,
+                choices_each=requests[0].n,
+                metrics=self._metrics,
+                clock=self._clock,
+            )
+            self._metrics.count_prompt_tokens(answer.prompt_tokens)
+            yield answer
+
+    async def embed(self, inputs: Sequence[TextInput]) -> list[Embedding]:
+        """Return the vector of each input, in order."""
+        return await self._run(Task.EMBEDDINGS, inputs, Embedding)
+
+    async def classify(self, inputs: Sequence[TextInput]) -> list[Classification]:
+        """Return the scores of each input, in order."""
+        return await self._run(Task.TEXT_CLASSIFICATION, inputs, Classification)
+
+    async def _run(
+        self, task: Task, inputs: Sequence[TextInput], kind: type[Result]
+    ) -> list[Result]:
+        engine = cast(BatchEngine, self._engine_for(task))
+        results = [_of_kind(result, kind) for result in await engine.run(inputs)]
+        self._metrics.count_prompt_tokens(sum(result.tokens for result in results))
+        return results
+
+    def _engine_for(self, task: Task) -> GenerationEngine | BatchEngine:
+        """Return the engine if the model does this; its task tells which kind of engine it is."""
+        engine = self._open_engine()
+        if engine.info.task is not task:
+            routes = ", ".join(self._routes[engine.info.task])
+            raise NotSupported(
+                f"The model {self.model_name!r} does {engine.info.task.value}, "
+                f"not {task.value}; it is served at {routes}."
+            )
+        return engine
+
+    def _open_engine(self) -> GenerationEngine | BatchEngine:
+        engine = self._life.engine
+        if not self._life.engine_alive:
+            raise Unavailable("The model's engine has died; the process is being replaced.")
+        if self._life.admitting and engine is not None:
+            return engine
+        if self._life.is_stopping:
+            raise Unavailable("This process is shutting down; try again for another one.")
+        raise Unavailable("The model is still being loaded.", code="model_loading")
+
+
+def _of_kind(result: BatchResult, kind: type[Result]) -> Result:
+    assert isinstance(result, kind), f"{type(result).__name__} from a model for {kind.__name__}"  # noqa: S101
+    return result

@@ -1,0 +1,101 @@
+"""One real cluster with the chart installed, for all tests that need pods that run."""
+
+import os
+import uuid
+
+import pytest
+import yaml
+
+from examples import demo
+from modelyard_local import clusters, images
+from tests.support.waiting import wait_for
+
+MDL = "modeldeployments.modelyard.dev"
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """A cluster with a real node. MODELYARD_KEEP=1 leaves it up for a look afterwards."""
+    name = os.environ.get("MODELYARD_TEST_CLUSTER", "e2e")
+    yield clusters.up(name)
+    if not os.environ.get("MODELYARD_KEEP"):
+        clusters.down(name)
+
+
+@pytest.fixture(scope="session")
+def installed(cluster):
+    """The cluster with images built and loaded, and the chart installed."""
+    built = {part: images.build(part) for part in ("operator", "runtime")}
+    images.load(cluster, *built.values())
+    demo.install_chart(cluster, built["operator"], built["runtime"])
+    return cluster
+
+
+@pytest.fixture(scope="session")
+def model_images(installed):
+    """References of the example models' images, on the node, by name."""
+    references = demo.build_models(demo.EXAMPLES)
+    images.load(installed, *references.values())
+    return references
+
+
+@pytest.fixture
+def namespace(installed):
+    """A namespace of its own that enforces Pod Security `restricted`; removed afterwards."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    demo.make_namespace(installed, name)
+    yield Namespace(installed, name)
+    installed.kubectl("delete", "namespace", name, "--timeout=180s")
+
+
+class Namespace:
+    """What tests do in a namespace, by kubectl."""
+
+    def __init__(self, cluster, name):
+        self.cluster, self.name = cluster, name
+
+    def kubectl(self, *args, **options):
+        return self.cluster.kubectl("-n", self.name, *args, **options)
+
+    def apply(self, name, reference, **spec):
+        """Apply a ModelDeployment of the image `reference`."""
+        body = {
+            "apiVersion": "modelyard.dev/v1alpha1",
+            "kind": "ModelDeployment",
+            "metadata": {"name": name},
+            "spec": {"model": {"uri": f"oci://{reference}"}, **spec},
+        }
+        self.kubectl("apply", "-f", "-", input=yaml.safe_dump(body))
+
+    def get(self, kind, name):
+        """The object, or None."""
+        text = self.kubectl("get", kind, name, "-o", "yaml", "--ignore-not-found")
+        return yaml.safe_load(text) if text.strip() else None
+
+    def list(self, kind, *args):
+        return yaml.safe_load(self.kubectl("get", kind, "-o", "yaml", *args))["items"]
+
+    def status(self, name):
+        return (self.get(MDL, name) or {}).get("status", {})
+
+    def condition(self, name, kind):
+        """`(status, reason)` of a condition of the newest generation, else None."""
+        body = self.get(MDL, name) or {}
+        for condition in body.get("status", {}).get("conditions", ()):
+            if (
+                condition["type"] == kind
+                and condition["observedGeneration"] == body["metadata"]["generation"]
+            ):
+                return condition["status"], condition["reason"]
+        return None
+
+    def describe(self, name):
+        return self.kubectl("describe", MDL, name) + self.kubectl("get", "pods", "-o", "wide")
+
+    def wait_ready(self, name, seconds=240):
+        wait_for(
+            lambda: self.condition(name, "Ready") == ("True", "Serving"),
+            what=f"{name} Ready",
+            seconds=seconds,
+            told=lambda: self.describe(name),
+        )

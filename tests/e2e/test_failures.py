@@ -1,0 +1,98 @@
+"""A model that cannot start says why, and what to do, on the object."""
+
+import pytest
+
+from examples import demo
+from modelyard_local import images
+from tests.support.waiting import wait_for
+
+SECONDS = 30
+
+
+@pytest.fixture(scope="session")
+def broken_image(installed, tmp_path_factory):
+    """MiniLM with the second half of its weights cut off."""
+    folder = tmp_path_factory.mktemp("broken")
+    minilm = next(e for e in demo.EXAMPLES if e.name == "minilm")
+    demo.make_model(minilm, folder)
+    weights = folder / "model.safetensors"
+    with weights.open("r+b") as file:
+        file.truncate(weights.stat().st_size // 2)
+    reference = images.build_model(folder, "truncated")
+    images.load(installed, reference)
+    return reference
+
+
+def wait_failure(namespace, name):
+    """The failure that the object names within the time that people are promised."""
+    wait_for(
+        lambda: namespace.status(name).get("failure"),
+        what=f"a failure of {name}",
+        seconds=SECONDS,
+        told=lambda: namespace.describe(name),
+    )
+    failure = namespace.status(name)["failure"]
+    assert namespace.condition(name, "Ready") == ("False", failure["reason"])
+    assert namespace.condition(name, "Available") == ("False", failure["reason"])
+    assert failure["hint"]
+    return failure
+
+
+def test_a_truncated_weights_file_is_named(namespace, broken_image):
+    namespace.apply("broken", broken_image)
+    failure = wait_failure(namespace, "broken")
+    assert (failure["reason"], failure["exitCode"]) == ("ModelFileCorrupt", 78)
+    assert "model.safetensors" in failure["message"]
+
+
+def test_a_model_image_that_does_not_exist_is_named(namespace):
+    reference = "localhost/models/no-such-model:1"
+    namespace.apply("missing", reference)
+    failure = wait_failure(namespace, "missing")
+    assert failure["reason"] == "ModelImagePullFailed"
+    assert reference in failure["message"]
+
+
+def test_a_kill_for_memory_while_loading_names_the_limit(namespace, model_images):
+    namespace.apply("hungry", model_images["minilm"], resources={"memory": "200Mi"})
+    failure = wait_failure(namespace, "hungry")
+    assert failure["reason"] == "OutOfMemory"
+    assert "200Mi" in failure["message"]
+    assert "spec.resources.memory" in failure["hint"]
+
+
+def test_weights_larger_than_the_limit_are_refused_before_the_kernel_must_kill(
+    namespace, model_images
+):
+    namespace.apply("tight", model_images["smollm2"], resources={"memory": "400Mi"})
+    failure = wait_failure(namespace, "tight")
+    assert failure["reason"] in ("NotEnoughMemory", "OutOfMemory")
+    assert "spec.resources.memory" in failure["hint"]
+
+
+def test_a_gpu_that_no_node_has_is_named(namespace, model_images):
+    namespace.apply("wants-gpu", model_images["minilm"], resources={"gpu": {"count": 1}})
+    failure = wait_failure(namespace, "wants-gpu")
+    assert failure["reason"] == "Unschedulable"
+    assert "nvidia.com/gpu" in failure["message"] + failure["hint"]
+
+
+def test_a_repaired_model_forgets_its_failure(namespace, broken_image, model_images):
+    namespace.apply("mended", broken_image)
+    wait_failure(namespace, "mended")
+    namespace.apply("mended", model_images["minilm"])
+    namespace.wait_ready("mended")
+    assert "failure" not in namespace.status("mended")
+
+
+def test_a_broken_update_leaves_the_old_pods_serving(namespace, broken_image, model_images):
+    namespace.apply("updated", model_images["minilm"])
+    namespace.wait_ready("updated")
+    namespace.apply("updated", broken_image)
+    wait_for(
+        lambda: namespace.condition("updated", "Ready") == ("False", "ModelFileCorrupt"),
+        what="the broken revision is named",
+        seconds=SECONDS,
+        told=lambda: namespace.describe("updated"),
+    )
+    assert namespace.condition("updated", "Available") == ("True", "Serving")

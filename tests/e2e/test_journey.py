@@ -1,0 +1,118 @@
+"""What a person does first: the demo; and what an administrator does with the chart."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from examples import demo
+from modelyard_local import services
+from tests.support.waiting import wait_for
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.timeout(1800)
+def test_the_demo_brings_three_models_that_answer(installed):
+    done = subprocess.run(
+        [sys.executable, ROOT / "examples" / "demo.py", "--cluster", installed.name],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    try:
+        assert done.returncode == 0, done.stdout + done.stderr
+        answers = done.stdout.partition("a question to each")[2]
+        assert "Paris" in answers
+        assert "384 dimensions each, cosine 0." in answers
+        assert "{'label': 'positive', 'score': 0." in answers
+        assert "kubectl get mdl" in answers
+    finally:
+        installed.kubectl("delete", "namespace", demo.NAMESPACE, "--timeout=180s")
+
+
+def test_the_table_of_kubectl_get_tells_what_people_ask(namespace, model_images):
+    namespace.apply("minilm", model_images["minilm"])
+    namespace.wait_ready("minilm")
+    heading, row = namespace.kubectl("get", "mdl").splitlines()
+    assert heading.split() == [
+        *("NAME", "READY", "PHASE", "MODEL", "REPLICAS", "DEVICE", "URL", "REASON", "AGE"),
+    ]
+    assert row.split()[:8] == [
+        "minilm",
+        "True",
+        "Ready",
+        f"oci://{model_images['minilm']}",
+        "1",
+        "cpu",
+        f"http://minilm.{namespace.name}.svc",
+        "Serving",
+    ]
+
+
+def test_a_ready_model_tells_what_it_is_and_how_long_it_took(namespace, model_images):
+    namespace.apply("minilm", model_images["minilm"], resources={"memory": "2Gi"})
+    namespace.wait_ready("minilm")
+    status = namespace.status("minilm")
+    assert status["task"] == "embeddings"
+    assert status["modelName"] == "minilm"
+    assert status["model"] == {
+        "format": "transformers",
+        "parameters": 22713216,
+        "sizeBytes": status["model"]["sizeBytes"],
+    }
+    assert status["model"]["sizeBytes"] >= 4 * 22713216
+    assert status["device"] == {"requested": "cpu", "actual": "cpu", "dtype": "float32"}
+    assert set(status["startup"]) >= {"scheduled", "load", "warmup", "total"}
+    assert status["revision"]["current"] == status["revision"]["target"]
+    assert "failure" not in status
+
+
+def test_a_children_free_cluster_is_left_when_the_operator_sleeps(namespace, model_images):
+    """Deletion needs no operator: owner references collect the children."""
+    namespace.apply("minilm", model_images["minilm"])
+    namespace.wait_ready("minilm")
+    operator = ("-n", demo.SYSTEM_NAMESPACE, "deployment/modelyard-operator")
+    namespace.cluster.kubectl("scale", "--replicas=0", *operator)
+    try:
+        namespace.cluster.kubectl(
+            *("wait", "-n", demo.SYSTEM_NAMESPACE, "--for=delete", "pod", "--timeout=60s"),
+            *("-l", "app.kubernetes.io/name=modelyard-operator"),
+        )
+        namespace.kubectl("delete", "mdl", "minilm", "--timeout=20s")
+        wait_for(
+            lambda: not namespace.list("deployments,services,replicasets,pods"),
+            what="no children left",
+            seconds=60,
+        )
+    finally:
+        namespace.cluster.kubectl("scale", "--replicas=1", *operator)
+        namespace.cluster.kubectl("rollout", "status", *operator, "--timeout=60s")
+
+
+@pytest.mark.timeout(900)
+def test_uninstalling_the_chart_keeps_the_models_and_installing_it_again_restarts_none(
+    namespace, model_images
+):
+    namespace.apply("minilm", model_images["minilm"])
+    namespace.wait_ready("minilm")
+    cluster = namespace.cluster
+    values = cluster.helm("get", "values", "modelyard", "-n", demo.SYSTEM_NAMESPACE)
+    pods = {p["metadata"]["uid"] for p in namespace.list("pods")}
+    cluster.helm("uninstall", "modelyard", "-n", demo.SYSTEM_NAMESPACE, "--wait")
+    try:
+        assert namespace.kubectl("get", "mdl", "minilm", "-o", "name").strip()
+        with services.service_url(cluster, namespace.name, "minilm") as url:
+            demo.ask_embeddings(url)
+    finally:
+        cluster.helm(
+            *("install", "modelyard", str(ROOT / "charts" / "modelyard")),
+            *("-n", demo.SYSTEM_NAMESPACE, "--values", "-", "--wait", "--timeout", "5m"),
+            input=values.partition("\n")[2],
+        )
+    namespace.apply("second", model_images["minilm"])
+    namespace.wait_ready("second")
+    assert pods == {
+        p["metadata"]["uid"] for p in namespace.list("pods", "-l", "modelyard.dev/model=minilm")
+    }
