@@ -176,7 +176,7 @@ class EventRecorder:
 
 
 def _build_name(subject: Subject, notice: Notice) -> str:
-    text = "\0".join((subject.uid, notice.type, notice.reason, notice.message))
+    text = f"{subject.uid}\0{notice.type}\0{notice.reason}\0{notice.message}"
     return f"{subject.name}.{blake2b(text.encode(), digest_size=8).hexdigest()}"
 
 

@@ -143,6 +143,8 @@ class Reflector(Generic[R]):
         while monotonic() < relist_at:
             try:
                 since = await self._watch(since)
+                # A server that ends each watch at once must not be asked in a hot loop.
+                await asyncio.sleep(self._backoff.next())
             except ClusterError as error:
                 if error.status == _GONE:
                     return

@@ -39,18 +39,20 @@ async def load_configuration(kubeconfig: str) -> Configuration:
     configuration = Configuration()
     try:
         if kubeconfig:
-            await config.load_kube_config(
+            await config.load_kube_config(  # type: ignore[no-untyped-call]
                 config_file=kubeconfig, client_configuration=configuration, persist_config=False
             )
         else:
-            config.load_incluster_config(client_configuration=configuration)
+            config.load_incluster_config(  # type: ignore[no-untyped-call]
+                client_configuration=configuration
+            )
     except (config.ConfigException, OSError) as error:
         where = kubeconfig or "the pod's service account"
         raise ClusterError(f"cannot read the connection from {where}: {error}") from error
     return configuration
 
 
-class _Rest(RESTClientObject):  # type: ignore[misc]  # the client is not typed
+class _Rest(RESTClientObject):
     """Opens the session that the official client would use: TLS, proxy, pool, buffer sizes."""
 
     def open(self) -> aiohttp.ClientSession:

@@ -1,0 +1,1 @@
+"""The operator: reconciles ModelDeployments into Deployments and Services of the runtime image."""

@@ -1,0 +1,158 @@
+"""From an object's body to its record: pure, and the only place that knows Kubernetes' fields."""
+
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from modelyard_api.meta import (
+    ANNOTATION_APPLIED_HASH,
+    ANNOTATION_PLATFORM,
+    ANNOTATION_TEMPLATE_INPUT,
+    KIND,
+    LABEL_MODEL,
+    LABEL_REVISION,
+    MANAGER,
+)
+from modelyard_operator.records import ChildRecord, Exit, Fact, PodRecord, Rollout
+
+Json = dict[str, Any]
+
+#: Conditions of a pod that are read; others (and their heartbeats) would only make noise.
+_POD_FACTS = ("PodScheduled", "PodReadyToStartContainers", "Ready")
+_DEPLOYMENT_FACTS = ("Progressing", "ReplicaFailure")
+_TEXT_LIMIT = 4096
+
+
+def project_child(kind: str, body: Json) -> ChildRecord:
+    """Read a Deployment or Service."""
+    metadata = body["metadata"]
+    annotations = metadata.get("annotations") or {}
+    owner = _find_owner(metadata)
+    touched, is_foreign = _digest_fields(metadata.get("managedFields") or ())
+    return ChildRecord(
+        kind=kind,
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        resource_version=metadata["resourceVersion"],
+        uid=metadata["uid"],
+        model=(metadata.get("labels") or {}).get(LABEL_MODEL, metadata["name"]),
+        owner_uid=owner.get("uid", ""),
+        owner_name=owner.get("name", "") if owner.get("kind") == KIND else "",
+        generation=metadata.get("generation", 0),
+        applied_hash=annotations.get(ANNOTATION_APPLIED_HASH, ""),
+        touched=touched,
+        is_foreign=is_foreign,
+        template_input=annotations.get(ANNOTATION_TEMPLATE_INPUT, ""),
+        platform=annotations.get(ANNOTATION_PLATFORM, ""),
+        rollout=_project_rollout(body) if kind == "Deployment" else None,
+    )
+
+
+def project_deployment(body: Json) -> ChildRecord:
+    """Read a Deployment."""
+    return project_child("Deployment", body)
+
+
+def project_service(body: Json) -> ChildRecord:
+    """Read a Service."""
+    return project_child("Service", body)
+
+
+def project_pod(body: Json) -> PodRecord:
+    """Read a model pod; its first container is the runtime."""
+    metadata, status = body["metadata"], body.get("status") or {}
+    labels = metadata.get("labels") or {}
+    container = next(iter(status.get("containerStatuses") or ()), {})
+    state, last = container.get("state") or {}, container.get("lastState") or {}
+    waiting = state.get("waiting") or {}
+    ended = state.get("terminated") or last.get("terminated")
+    resources = body["spec"]["containers"][0].get("resources") or {}
+    return PodRecord(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        resource_version=metadata["resourceVersion"],
+        uid=metadata["uid"],
+        model=labels.get(LABEL_MODEL, ""),
+        revision=labels.get(LABEL_REVISION, ""),
+        phase=status.get("phase", ""),
+        reason=status.get("reason", ""),
+        message=status.get("message", "")[:_TEXT_LIMIT],
+        is_terminating="deletionTimestamp" in metadata,
+        ip=status.get("podIP", ""),
+        memory_limit=(resources.get("limits") or {}).get("memory", ""),
+        created=_parse_required(metadata["creationTimestamp"]),
+        facts=_project_facts(status, _POD_FACTS),
+        waiting_reason=waiting.get("reason", ""),
+        waiting_message=waiting.get("message", "")[:_TEXT_LIMIT],
+        running_since=_parse_time((state.get("running") or {}).get("startedAt")),
+        restarts=container.get("restartCount", 0),
+        last_exit=_project_exit(ended) if ended else None,
+    )
+
+
+def _find_owner(metadata: Json) -> Json:
+    owners: list[Json] = metadata.get("ownerReferences") or []
+    return next((owner for owner in owners if owner.get("controller")), {})
+
+
+def _digest_fields(entries: Any) -> tuple[str, bool]:
+    """Return a digest of who owns what, and whether anyone besides us owns anything.
+
+    Status is left out: controllers write it all day. Times are left out: a write that changes
+    nothing may renew them.
+    """
+    owners = [entry for entry in entries if entry.get("subresource") != "status"]
+    foreign = any(
+        (entry.get("manager"), entry.get("operation")) != (MANAGER, "Apply") for entry in owners
+    )
+    claims = sorted(
+        orjson.dumps([entry.get("manager"), entry.get("operation"), entry.get("fieldsV1")])
+        for entry in owners
+    )
+    return blake2b(b"\n".join(claims), digest_size=8).hexdigest(), foreign
+
+
+def _project_rollout(body: Json) -> Rollout:
+    status = body.get("status") or {}
+    return Rollout(
+        wanted=body["spec"].get("replicas", 1) if "spec" in body else 0,
+        observed_generation=status.get("observedGeneration", 0),
+        replicas=status.get("replicas", 0),
+        updated=status.get("updatedReplicas", 0),
+        ready=status.get("readyReplicas", 0),
+        facts=_project_facts(status, _DEPLOYMENT_FACTS),
+    )
+
+
+def _project_facts(status: Json, types: tuple[str, ...]) -> tuple[Fact, ...]:
+    return tuple(
+        Fact(
+            type=condition["type"],
+            status=condition["status"],
+            reason=condition.get("reason", ""),
+            message=condition.get("message", "")[:_TEXT_LIMIT],
+            since=_parse_time(condition.get("lastTransitionTime")),
+        )
+        for condition in status.get("conditions") or ()
+        if condition["type"] in types
+    )
+
+
+def _project_exit(ended: Json) -> Exit:
+    return Exit(
+        code=ended.get("exitCode", 0),
+        reason=ended.get("reason", ""),
+        message=ended.get("message", "")[:_TEXT_LIMIT],
+        started=_parse_time(ended.get("startedAt")),
+        finished=_parse_time(ended.get("finishedAt")),
+    )
+
+
+def _parse_time(text: str | None) -> datetime | None:
+    return _parse_required(text) if text else None
+
+
+def _parse_required(text: str) -> datetime:
+    return datetime.fromisoformat(text)

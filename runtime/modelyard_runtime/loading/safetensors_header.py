@@ -1,0 +1,70 @@
+"""Reads the header of a safetensors file and says how long the file must be."""
+
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_LENGTH = struct.Struct("<Q")
+# The format's own bound; a longer header is an attack or damage.
+_MAX_HEADER_BYTES = 100_000_000
+
+
+class DamagedHeader(Exception):
+    """The bytes are not a safetensors header."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Names of the tensors, the length the file must have, and the number type of most weights."""
+
+    tensors: frozenset[str]
+    expected_bytes: int
+    parameters: int
+    dtype: str
+
+
+def read_header(path: Path) -> Header:
+    """Read the header only.
+
+    Raises:
+        DamagedHeader: the file ends within its header, or the header is not what it should be.
+    """
+    with path.open("rb") as file:
+        prefix = file.read(_LENGTH.size)
+        if len(prefix) < _LENGTH.size:
+            raise DamagedHeader("it is shorter than a safetensors header")
+        (length,) = _LENGTH.unpack(prefix)
+        if length > _MAX_HEADER_BYTES:
+            raise DamagedHeader("its header is longer than the format allows")
+        text = file.read(length)
+    if len(text) < length:
+        raise DamagedHeader("it ends within its header")
+    try:
+        entries = json.loads(text)
+        return _summarise(entries, _LENGTH.size + length)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedHeader(f"its header cannot be read ({error})") from error
+
+
+def _summarise(entries: dict[str, Any], data_start: int) -> Header:
+    end = 0
+    sizes: dict[str, int] = {}
+    parameters = 0
+    for name, entry in entries.items():
+        if name == "__metadata__":
+            continue
+        begin, stop = (int(n) for n in entry["data_offsets"])
+        if begin < 0 or stop < begin:
+            raise ValueError(f"offsets of tensor {name!r}")
+        end = max(end, stop)
+        count = 1
+        for dimension in entry["shape"]:
+            count *= int(dimension)
+        parameters += count
+        dtype = str(entry["dtype"])
+        sizes[dtype] = sizes.get(dtype, 0) + count
+    most = max(sizes, key=lambda dtype: sizes[dtype], default="")
+    names = frozenset(entries) - {"__metadata__"}
+    return Header(names, data_start + end, parameters, most)
