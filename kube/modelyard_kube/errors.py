@@ -13,6 +13,7 @@ class ClusterError(Exception):
     """A request to the API server failed.
 
     `status` is the HTTP status, 0 when there was no answer at all (refused, reset, timed out).
+    `causes` are the reasons of details, such as NamespaceTerminating.
     `retriable` says whether the same request may succeed later without anyone changing anything.
     """
 
@@ -25,6 +26,7 @@ class ClusterError(Exception):
         kind: str = "",
         namespace: str = "",
         name: str = "",
+        causes: frozenset[str] = frozenset(),
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
@@ -34,6 +36,7 @@ class ClusterError(Exception):
         self.kind = kind
         self.namespace = namespace
         self.name = name
+        self.causes = causes
         self.retry_after = retry_after
 
     @property
@@ -60,6 +63,7 @@ def parse_status(status: int, body: Any, retry_after: str | None) -> dict[str, A
         "message": document.get("message") or f"HTTP status {status}",
         "status": status,
         "reason": document.get("reason", ""),
+        "causes": frozenset(cause.get("reason", "") for cause in details.get("causes") or ()),
         # Retry-After may also be a date; the API server sends seconds, so anything else is ignored.
         "retry_after": float(wait) if wait is not None and str(wait).isdigit() else None,
     }

@@ -100,6 +100,12 @@ class Reflector(Generic[R]):
             self._store(record)
         return record
 
+    def discard(self, namespace: str, name: str) -> None:
+        """Forget a record that the API server contradicts; the next event or list brings it."""
+        if (namespace, name) in self._records:
+            self._unindex((namespace, name))
+            del self._records[namespace, name]
+
     async def run(self) -> None:
         """List and watch until cancelled; whatever fails is tried again."""
         while True:

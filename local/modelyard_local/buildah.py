@@ -14,6 +14,8 @@ from .paths import REPOSITORY, cache_root
 from .progress import Report, run_logged
 from .registry_settings import Settings
 
+_OWN_MOUNTS = ("unshare", "--mount", "--propagation=slave")  # their storage leaves a mount behind
+
 
 @dataclass(frozen=True)
 class Buildah:
@@ -26,10 +28,9 @@ class Buildah:
         """Whether an image is in its store."""
         return self._ask("inspect", "--type", "image", reference) is not None
 
-    def tags_of(self, name: str) -> list[str]:
-        """References in its store with this name, the newest first."""
-        shown = self._ask("images", "--format", "{{.Name}}:{{.Tag}}") or ""
-        return [line for line in shown.splitlines() if line.rpartition(":")[0] == name]
+    def references(self) -> list[str]:
+        """All names in its store, the newest first."""
+        return (self._ask("images", "--format", "{{.Name}}:{{.Tag}}") or "").split()
 
     def build_base(self, reference: str) -> None:
         """A small Debian with Python, made from packages, for machines without a registry."""
@@ -53,6 +54,7 @@ class Buildah:
     ) -> None:
         """Build a Dockerfile of the repository, or one stage of it."""
         options = ["--file", str(REPOSITORY / dockerfile), "--tag", reference]
+        options += ["--ignorefile", str(REPOSITORY / f"{dockerfile}.dockerignore")]
         options += [f"--build-arg={name}={value}" for name, value in arguments.items()]
         options += [f"--target={target}"] if target else []
         log = dockerfile.partition("/")[0]
@@ -65,13 +67,18 @@ class Buildah:
                 options += [f"--volume={volume}" for volume in settings.volumes]
             self._run(title, "bud", *options, str(REPOSITORY), log=log)
 
-    def push(self, reference: str, layout: Path) -> str:
-        """Copy an image into an OCI layout, skipping blobs that it has; returns the manifest's digest."""
+    def store(self, reference: str, layout: Path) -> str:
+        """Copy an image into an OCI layout, skipping blobs that it has; returns the manifest's digest.
+
+        By skopeo, because `buildah push` compresses what goes into a layout, each time anew.
+        """
         with tempfile.TemporaryDirectory() as text:
             digest = Path(text, "digest")
-            tag = reference.rpartition(":")[2]
-            options = ["--disable-compression", "--format=oci", f"--digestfile={digest}"]
-            self._run(f"storing {reference}", "push", *options, reference, f"oci:{layout}:{tag}", log="push")
+            source = f"containers-storage:[overlay@{self.folder / 'store'}+{self.folder / 'run'}]{reference}"
+            options = ["--insecure-policy", "--dest-oci-accept-uncompressed-layers", f"--digestfile={digest}"]
+            command = [*_OWN_MOUNTS, "skopeo", "copy", "--quiet", *options, source, f"oci:{layout}:latest"]
+            title = f"storing {reference}"
+            run_logged(command, title=title, log=self._log("store"), report=self.report, env=self._environment())
             return digest.read_text().strip()
 
     def remove(self, references: list[str]) -> None:
@@ -91,9 +98,8 @@ class Buildah:
         return None if done.returncode else done.stdout
 
     def _words(self) -> list[str]:
-        # A mount namespace of its own, because its storage leaves a mount behind.
         store = [f"--root={self.folder / 'store'}", f"--runroot={self.folder / 'run'}", "--storage-driver=overlay"]
-        return ["unshare", "--mount", "--propagation=slave", "buildah", *store]
+        return [*_OWN_MOUNTS, "buildah", *store]
 
     def _environment(self) -> dict[str, str]:
         temporary = self.folder / "tmp"  # layers pass through here: /tmp may be small, or memory

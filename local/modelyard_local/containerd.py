@@ -42,6 +42,11 @@ class Containerd:
                 self._adopt(layout, blob)
         self.ctr("images", "import", "--local", "-", stdin=build_import_archive(layout, image))
 
+    def forget(self, references: list[str]) -> None:
+        """Remove images; what runs keeps what it needs."""
+        if references:
+            self.ctr("images", "remove", *references)
+
     def forget_containers(self) -> None:
         """Remove what it remembers of pods whose processes are gone, so that only images stay."""
         for kind in ("containers", "sandboxes"):

@@ -1,6 +1,7 @@
 """Images: ours from their Dockerfiles, models as images, and both into a cluster's node. Nothing unchanged is done again."""
 
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from . import buildah, oci, recipes, requirements, state
@@ -24,13 +25,15 @@ def build(name: str, *, on_progress: Report = print) -> str:
     base = os.environ.get("MODELYARD_BASE_IMAGE")  # for machines with a registry, e.g. python:3.13-slim
     names = recipes.build_names(recipe, REPOSITORY, base)
     layout = oci.open_layout()
-    with exclusive(cache_root() / "images/.lock", waiting=lambda: on_progress("another process builds images …")):
+    with _locked(on_progress):
         if layout.find(names.code) is None:
             requirements.ensure("images", builds=True, report=on_progress)
             tool = buildah.open_buildah(on_progress)
             _build_deps(tool, recipe, names, ours=base is None)
             _build_code(tool, layout, recipe, names)
-            _forget_old(tool, layout, recipe, names)
+            tool.remove(recipes.find_old(tool.references(), _name_of(names.deps), 1))
+            tool.remove(recipes.find_old(tool.references(), _name_of(names.code), _KEPT))
+            _forget_old(layout, names.code)
     return names.code
 
 
@@ -41,12 +44,14 @@ def build_model(folder: Path, name: str, *, on_progress: Report = print) -> str:
     """
     if not folder.is_dir():
         raise LocalError(f"{folder} is no folder; give the folder that holds the model's files")
-    pulse = Pulse(f"packing model {name}", on_progress)
     layout = oci.open_layout()
-    layer = layout.add_folder(folder)
-    reference = f"localhost/models/{name}:{layer.hex[:16]}"
-    layout.name(reference, layout.add_image(layer, {}))
-    pulse.end()
+    with _locked(on_progress):
+        pulse = Pulse(f"packing model {name}", on_progress)
+        layer = layout.add_folder(folder)
+        reference = f"localhost/models/{name}:{layer.hex[:16]}"
+        layout.name(reference, layout.add_image(layer, {}))
+        _forget_old(layout, reference)
+        pulse.end()
     return reference
 
 
@@ -60,6 +65,8 @@ def load(cluster: Cluster, *references: str, on_progress: Report = print) -> Non
             pulse = Pulse(f"loading {reference}", on_progress)
             node.load(layout, image)
             pulse.end()
+    families = {_name_of(reference) for reference in references}
+    node.forget([old for old in present if _name_of(old) in families and layout.find(old) is None])
 
 
 def _build_deps(tool: Buildah, recipe: Recipe, names: Names, *, ours: bool) -> None:
@@ -80,13 +87,19 @@ def _build_deps(tool: Buildah, recipe: Recipe, names: Names, *, ours: bool) -> N
 def _build_code(tool: Buildah, layout: Layout, recipe: Recipe, names: Names) -> None:
     arguments = {"BASE_IMAGE": names.base, "DEPS_IMAGE": names.deps}
     tool.build(f"building the {recipe.name} image", recipe.dockerfile, names.code, arguments=arguments)
-    layout.name(names.code, tool.push(names.code, layout.folder))
+    layout.name(names.code, tool.store(names.code, layout.folder))
 
 
-def _forget_old(tool: Buildah, layout: Layout, recipe: Recipe, names: Names) -> None:
-    for keep, current in ((_KEPT, names.code), (1, names.deps)):
-        name = current.rpartition(":")[0]
-        tool.remove([each for each in tool.tags_of(name)[keep:] if each != current])
+def _forget_old(layout: Layout, current: str) -> None:
+    layout.forget(recipes.find_old(layout.references(), _name_of(current), _KEPT))
+
+
+def _name_of(reference: str) -> str:
+    return reference.rpartition(":")[0]
+
+
+def _locked(report: Report) -> AbstractContextManager[None]:
+    return exclusive(cache_root() / "images/.lock", waiting=lambda: report("another process builds images; waiting …"))
 
 
 def _find_containerd(cluster: Cluster) -> Containerd:

@@ -8,7 +8,7 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -113,8 +113,19 @@ class Layout:
         raise LocalError(f"no image {reference!r} in {self.folder}; there are: {known}")
 
     def references(self) -> list[str]:
-        """The names of all images."""
-        return sorted(unquote(path.name) for path in (self.folder / "names").glob("*"))
+        """The names of all images, the newest first."""
+        paths = sorted((self.folder / "names").glob("*"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        return [unquote(path.name) for path in paths]
+
+    def forget(self, references: Iterable[str]) -> None:
+        """Remove names, then every blob that no name needs. Nobody may add to the store meanwhile."""
+        for reference in references:
+            (self.folder / "names" / quote(reference, safe="")).unlink(missing_ok=True)
+        images = filter(None, map(self.find, self.references()))
+        needed = {blob.hex for image in images for blob in image.blobs}
+        for path in self.blobs.iterdir():
+            if path.name not in needed:
+                path.unlink()
 
     def add_image(self, layer: Blob, config: dict[str, object]) -> str:
         """Keep an image of one layer; returns its manifest's digest."""

@@ -61,10 +61,22 @@ def find_recipe(name: str) -> Recipe:
 def build_names(recipe: Recipe, root: Path, base_image: str | None) -> Names:
     """Read what goes in and name what comes out; `base_image` replaces the Debian base of ours."""
     base = base_image or f"{REGISTRY}/base:{hash_parts([BASE_SUITE.encode(), *(p.encode() for p in BASE_PACKAGES)])}"
-    fixed = [base.encode(), (root / recipe.dockerfile).read_bytes(), _read(root, recipe.lock)]
-    deps = hash_parts(fixed)
-    code = hash_parts([deps.encode(), *_read_packages(root, recipe.packages)])
+    first, last = split_stages(_read(root, recipe.dockerfile).decode())
+    deps = hash_parts([base.encode(), first.encode(), _read(root, recipe.lock)])
+    code = hash_parts([deps.encode(), last.encode(), *_read_packages(root, recipe.packages)])
     return Names(base, f"{REGISTRY}/{recipe.name}-deps:{deps}", f"{REGISTRY}/{recipe.name}:{code}")
+
+
+def split_stages(dockerfile: str) -> tuple[str, str]:
+    """The instructions of a Dockerfile before its last stage, and those of its last; without comments."""
+    lines = [line for line in dockerfile.splitlines(keepends=True) if not line.startswith("#")]
+    last = max(number for number, line in enumerate(lines) if line.startswith("FROM "))
+    return "".join(lines[:last]), "".join(lines[last:])
+
+
+def find_old(references: Iterable[str], name: str, keep: int) -> list[str]:
+    """Of references, the newest first, those of an image's name beyond the first `keep`."""
+    return [each for each in references if each.rpartition(":")[0] == name][keep:]
 
 
 def hash_parts(parts: Iterable[bytes]) -> str:

@@ -33,6 +33,7 @@ PACKAGES = (
     Package("nftables", "nft", "kube-proxy writes Services into its tables", ("node",)),
     Package("mount", "mount", "gives the kubelet mounts of its own", ("node",)),
     Package("buildah", "buildah", "builds images from the Dockerfiles without a daemon", ("images",)),
+    Package("skopeo", "skopeo", "hands built images on without compressing them", ("images",)),
     Package("mmdebstrap", "mmdebstrap", "makes the base image where there is no registry", ("images",)),
 )
 

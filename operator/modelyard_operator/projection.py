@@ -64,7 +64,7 @@ def project_pod(body: Json) -> PodRecord:
     """Read a model pod; its first container is the runtime."""
     metadata, status = body["metadata"], body.get("status") or {}
     labels = metadata.get("labels") or {}
-    container = next(iter(status.get("containerStatuses") or ()), {})
+    container: Json = next(iter(status.get("containerStatuses") or ()), {})
     state, last = container.get("state") or {}, container.get("lastState") or {}
     waiting = state.get("waiting") or {}
     ended = state.get("terminated") or last.get("terminated")

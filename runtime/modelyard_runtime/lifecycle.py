@@ -43,9 +43,7 @@ class Lifecycle:
 
     def finish_warmup(self, *, seconds: float, total_seconds: float | None) -> None:
         """The model has answered: open the door."""
-        self.startup = ReportedStartup(
-            load=self.startup.load, warmup=seconds, total=total_seconds
-        )
+        self.startup = ReportedStartup(load=self.startup.load, warmup=seconds, total=total_seconds)
         self.state = State.READY
         self.warm = True
         self.admitting = True

@@ -1,4 +1,4 @@
-"""Settings of this process, read once from the environment. What to serve is ServingConfig's part."""
+"""Settings of this process, read once from the environment. What to serve is in ServingConfig."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 class Settings(BaseModel):
-    """Each field is set by the environment variable MODELYARD_<FIELD>; port 0 means any free one."""
+    """Each field is set by the environment variable MODELYARD_<FIELD>. Port 0: any free one."""
 
     model_config = ConfigDict(frozen=True)
 

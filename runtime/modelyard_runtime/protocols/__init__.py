@@ -1,1 +1,1 @@
-"""Protocols: each its own package of schemas, routes, conversion and errors. They only translate."""
+"""Protocols only translate. Each has its own schemas, routes, conversion and errors."""

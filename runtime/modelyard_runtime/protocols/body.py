@@ -73,25 +73,33 @@ def describe_body(schema: type[Body]) -> dict[str, Any]:
     }
 
 
-def invalid(code: str, message: str) -> PydanticCustomError:
-    """Return an error for a validator to raise; braces in the message are no template."""
-    return PydanticCustomError(code, "{message}", {"message": message})  # type: ignore[arg-type]
+def unsupported() -> PydanticCustomError:
+    """Return the error of a field that has no effect here; its name is added later."""
+    return PydanticCustomError("unsupported_parameter", "not supported")
+
+
+def conflict(param: str, message: str) -> PydanticCustomError:
+    """Return the error of fields that contradict each other; `param` is the one to change."""
+    return PydanticCustomError("conflict", "{message}", {"param": param, "message": message})
 
 
 def _explain(error: ErrorDetails) -> InvalidRequest:
     param = _path(error["loc"])
-    match error["type"]:
+    code = error["type"]
+    match code:
         case "json_invalid":
-            return InvalidRequest(f"The body is not JSON: {error['msg']}", code="invalid_json")
+            return InvalidRequest(f"The body is not JSON: {error['msg']}.", code="invalid_json")
+        case "conflict":
+            return InvalidRequest(f"{error['msg']}.", param=error["ctx"]["param"])
         case "missing":
             message, code = f"Missing required parameter: {param!r}.", "missing_required_parameter"
         case "extra_forbidden":
             message, code = f"Unknown parameter: {param!r}.", "unknown_parameter"
-        case "unsupported_parameter" as code:
-            message = error["msg"]
-        case kind:
+        case "unsupported_parameter":
+            message = f"This server does not support the parameter {param!r} with this value."
+        case _:
             message = f"Invalid {param or 'body'!r}: {error['msg']}."
-            code = "invalid_type" if kind.endswith("_type") else "invalid_value"
+            code = "invalid_type" if code.endswith("_type") else "invalid_value"
     return InvalidRequest(message, param=param or None, code=code)
 
 

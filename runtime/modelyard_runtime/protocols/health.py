@@ -1,8 +1,10 @@
 """Probes: `/livez`, `/startupz`, `/readyz`. A failing one says why in its body."""
 
+from typing import NotRequired
+
 from fastapi import APIRouter
 from starlette.responses import Response
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from modelyard_runtime.lifecycle import Lifecycle
 from modelyard_runtime.protocols.json_response import json_response

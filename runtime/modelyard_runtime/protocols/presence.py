@@ -29,9 +29,10 @@ async def while_client_waits(receive: Receive, work: Coroutine[object, object, T
             raise ClientGone
         return working.result()
     finally:
-        for task in (working, watching):
-            task.cancel()
-        await asyncio.wait({working, watching})
+        working.cancel()
+        watching.cancel()
+        # Collects what either raises on its way out; the caller has its reason already.
+        await asyncio.gather(working, watching, return_exceptions=True)
 
 
 async def _until_disconnect(receive: Receive) -> None:

@@ -1,0 +1,184 @@
+"""`modelyard serve DIR`: the runtime of a pod, on this machine, for one model folder."""
+
+import argparse
+import errno
+import importlib.util
+import os
+import shlex
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelyard_api.meta import CONFIG_VARIABLE, INTERNAL_PORT, SERVING_PORT
+from modelyard_api.serving import ServingConfig
+from modelyard_api.v1alpha1 import DType, Format, Task
+from modelyard_cli.errors import CommandFailed
+from modelyard_cli.examples import build_examples
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - has no other name
+
+_DESCRIPTION = """\
+Serve the model in DIR on this machine, exactly as a pod would: no Kubernetes, no root, no network.
+
+DIR is a folder as model hubs have it: config.json, tokenizer files and *.safetensors, or one *.gguf
+file. What the model does, and how the folder is written, is read from the folder; --task and
+--format are for folders that leave it open.
+"""
+
+_EPILOG = """\
+While it runs:
+  http://HOST:PORT/v1/chat/completions, /v1/completions, /v1/embeddings   OpenAI's protocol
+  http://HOST:PORT/predict                                                text in, answer out
+  http://HOST:PORT/readyz                                                 is it ready, or why not
+  http://HOST:INTERNAL_PORT/metrics, /report                              for operators
+
+Ctrl-C finishes what is running, then ends; a second Ctrl-C ends at once.
+"""
+
+#: What the runtime needs beside itself; importing any of them here would cost seconds.
+_NEEDED = ("modelyard_runtime", "fastapi", "torch", "transformers")
+
+
+def add_command(commands: "Commands") -> None:
+    """Add `serve` to the commands."""
+    parser = commands.add_parser(
+        "serve",
+        help="serve a model folder on this machine",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", metavar="DIR", type=Path, help="the model's folder")
+    parser.add_argument("--name", default="", help="what clients call it (default: DIR's name)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument("--port", type=int, default=SERVING_PORT, help="for clients (%(default)s)")
+    parser.add_argument(
+        "--internal-port",
+        type=int,
+        default=INTERNAL_PORT,
+        help="for metrics and report (%(default)s)",
+    )
+    for option, kind in (("--task", Task), ("--format", Format), ("--dtype", DType)):
+        values = [member.value for member in kind]
+        parser.add_argument(
+            option, choices=values, default="auto", help=f"{', '.join(values)} (default: auto)"
+        )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Check what can be checked here, then become the runtime.
+
+    Raises:
+        CommandFailed: something is missing or in the way.
+    """
+    folder = check_folder(options.folder)
+    config = ServingConfig(
+        model_name=options.name or folder.name or "model",
+        model_path=str(folder),
+        task=Task(options.task),
+        format=Format(options.format),
+        dtype=DType(options.dtype),
+    )
+    check_installed()
+    for option in ("port", "internal_port"):
+        check_port(options.host, getattr(options, option), option=f"--{option.replace('_', '-')}")
+    print(build_examples(config, host=options.host, port=options.port), flush=True)
+    # -P keeps the current folder, which may be a model's, out of Python's path.
+    command = [sys.executable, "-P", "-m", "modelyard_runtime"]
+    os.execve(  # the runtime gets the terminal's signals itself
+        sys.executable,
+        command,
+        build_environment(
+            config, host=options.host, port=options.port, internal_port=options.internal_port
+        ),
+    )
+
+
+def check_folder(path: Path) -> Path:
+    """Return the folder's absolute path.
+
+    Raises:
+        CommandFailed: it is not a folder that can be read and has something in it.
+    """
+    folder = path.expanduser().resolve()
+    if not folder.exists():
+        raise CommandFailed(
+            f"there is no folder {str(path)!r}", cure=f"Looked for {shlex.quote(str(folder))}."
+        )
+    if not folder.is_dir():
+        raise CommandFailed(
+            f"{str(path)!r} is a file", cure=f"Give its folder: {shlex.quote(str(folder.parent))}"
+        )
+    try:
+        is_empty = next(folder.iterdir(), None) is None
+    except PermissionError:
+        raise CommandFailed(
+            f"{str(path)!r} cannot be read", cure=f"chmod -R u+rX {shlex.quote(str(folder))}"
+        ) from None
+    if is_empty:
+        raise CommandFailed(
+            f"{str(path)!r} is empty",
+            cure="A model folder has config.json and *.safetensors, or a *.gguf file.",
+        )
+    return folder
+
+
+def check_installed() -> None:
+    """Raise CommandFailed if the runtime is not installed here."""
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise CommandFailed(
+            f"serving needs {', '.join(missing)}, which is not installed",
+            cure="pip install 'modelyard[runtime]'",
+        )
+
+
+def check_port(host: str, port: int, *, option: str) -> None:
+    """Raise CommandFailed if the port cannot be listened on."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise CommandFailed(
+                f"cannot listen on {host} port {port}: {_explain(error)}",
+                cure=_cure(host, error, option=option),
+            ) from error
+
+
+def build_environment(
+    config: ServingConfig, *, host: str, port: int, internal_port: int
+) -> dict[str, str]:
+    """Return this process's environment with the runtime's variables."""
+    return {
+        **os.environ,
+        # Not encode_config: its doubled dollars are for the kubelet.
+        CONFIG_VARIABLE: config.model_dump_json(by_alias=True, exclude_defaults=True),
+        "MODELYARD_HOST": host,
+        "MODELYARD_PORT": str(port),
+        "MODELYARD_INTERNAL_PORT": str(internal_port),
+        "MODELYARD_LOG_FORMAT": "text",
+        # Nobody balances over this process, so nobody needs time to notice its end.
+        "MODELYARD_LAME_DUCK_SECONDS": "0",
+    }
+
+
+def _explain(error: OSError | OverflowError) -> str:
+    if isinstance(error, OverflowError):
+        return "ports go from 1 to 65535"
+    if error.errno == errno.EADDRINUSE:
+        return "another program listens there"
+    return error.strerror or str(error)
+
+
+def _cure(host: str, error: OSError | OverflowError, *, option: str) -> str:
+    if isinstance(error, OSError) and error.errno not in {errno.EADDRINUSE, errno.EACCES}:
+        return "Choose an address of this machine with --host, for example --host 127.0.0.1."
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        free = probe.getsockname()[1]
+    return f"Choose another with {option}, for example {option} {free}."

@@ -1,0 +1,128 @@
+"""The cluster as the reconciler sees it, and the same over modelyard_kube."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from modelyard_api.meta import (
+    API_VERSION,
+    KIND,
+    MANAGER,
+    PLURAL,
+    STATUS_MANAGER,
+)
+from modelyard_api.v1alpha1 import Metadata, Status
+from modelyard_kube.client import KubeClient
+from modelyard_kube.events import EventRecorder, Notice, Subject
+from modelyard_kube.reflector import Reflector
+from modelyard_kube.resources import DEPLOYMENTS, SERVICES, Resource
+from modelyard_operator.metrics import Metrics
+from modelyard_operator.projection import project_child
+from modelyard_operator.records import ChildRecord, Key, PodRecord
+from modelyard_operator.status import dump_status
+
+Json = dict[str, Any]
+
+MODELS = Resource(API_VERSION, KIND, PLURAL)
+
+_RESOURCES: Mapping[str, Resource] = {"Deployment": DEPLOYMENTS, "Service": SERVICES}
+
+
+class Cluster(Protocol):
+    """Reads from caches (`find_*`) and requests (`async`). Requests fail with ClusterError."""
+
+    async def get_model(self, key: Key) -> Json | None:
+        """Return a ModelDeployment as it is now, None where there is none."""
+
+    def find_child(self, kind: str, key: Key) -> ChildRecord | None:
+        """Return a child that carries our labels, as last heard of."""
+
+    def find_pods(self, key: Key) -> tuple[PodRecord, ...]:
+        """Return the model's pods, as last heard of."""
+
+    async def read_child(self, kind: str, key: Key) -> ChildRecord | None:
+        """Return the metadata of an object with a child's name, whoever's it is."""
+
+    async def apply_child(self, kind: str, body: Json, *, force: bool) -> ChildRecord:
+        """Apply a child; the cache knows it from then on."""
+
+    def drop_child(self, kind: str, key: Key) -> None:
+        """Forget a child that the API server says is not what we think it is."""
+
+    async def write_status(self, metadata: Metadata, status: Status) -> None:
+        """Replace the status, if the object is still the same one."""
+
+    def emit(self, metadata: Metadata, notice: Notice) -> None:
+        """Tell of something in an Event, some time soon."""
+
+
+class KubeCluster:
+    """A Cluster over the API server and the reflectors' caches."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        *,
+        children: Mapping[str, Reflector[ChildRecord]],
+        pods: Reflector[PodRecord],
+        recorder: EventRecorder,
+        metrics: Metrics,
+    ) -> None:
+        self._client = client
+        self._children = children
+        self._pods = pods
+        self._recorder = recorder
+        self._metrics = metrics
+
+    async def get_model(self, key: Key) -> Json | None:
+        """Read from the API server: an event may be older than our own last status write."""
+        return await self._client.get(MODELS, key.namespace, key.name)
+
+    def find_child(self, kind: str, key: Key) -> ChildRecord | None:
+        """Look into the cache."""
+        return self._children[kind].get(key.namespace, key.name)
+
+    def find_pods(self, key: Key) -> tuple[PodRecord, ...]:
+        """Look into the cache."""
+        return self._pods.select(key)
+
+    async def read_child(self, kind: str, key: Key) -> ChildRecord | None:
+        """Read nothing but metadata."""
+        body = await self._client.get_metadata(_RESOURCES[kind], key.namespace, key.name)
+        return project_child(kind, body) if body is not None else None
+
+    async def apply_child(self, kind: str, body: Json, *, force: bool) -> ChildRecord:
+        """Server-side apply."""
+        self._metrics.writes.labels(kind).inc()
+        answer = await self._client.apply(_RESOURCES[kind], body, manager=MANAGER, force=force)
+        return self._children[kind].note(answer)
+
+    def drop_child(self, kind: str, key: Key) -> None:
+        """Drop it from the cache."""
+        self._children[kind].discard(key.namespace, key.name)
+
+    async def write_status(self, metadata: Metadata, status: Status) -> None:
+        """Server-side apply of the whole status.
+
+        A field that is not sent any more goes, since nobody else owns it; a merge patch would
+        need a null for each. The uid keeps it off an object of the same name made since. There is
+        no resourceVersion: a spec changed in between shows in observedGeneration.
+        """
+        self._metrics.writes.labels("Status").inc()
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {
+                "name": metadata.name,
+                "namespace": metadata.namespace,
+                "uid": metadata.uid,
+            },
+            "status": dump_status(status),
+        }
+        await self._client.apply(
+            MODELS, body, manager=STATUS_MANAGER, force=True, subresource="status"
+        )
+
+    def emit(self, metadata: Metadata, notice: Notice) -> None:
+        """Queue an Event."""
+        subject = Subject(API_VERSION, KIND, metadata.namespace, metadata.name, metadata.uid)
+        self._recorder.emit(subject, notice)

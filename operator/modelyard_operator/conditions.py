@@ -1,0 +1,141 @@
+"""The four conditions: pure, and all set on every pass. docs/status.md is their contract."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from modelyard_api.meta import Condition, Reason
+from modelyard_api.v1alpha1 import ConditionStatus, Metadata, Status, StatusCondition
+from modelyard_operator.errors import Refused
+from modelyard_operator.records import Rollout
+from modelyard_operator.redaction import clean_message
+from modelyard_operator.standing import Standing
+from modelyard_operator.startup import describe_progress
+
+_MESSAGE_LIMIT = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    status: ConditionStatus
+    reason: str
+    message: str
+
+
+def build_conditions(standing: Standing, now: str) -> tuple[StatusCondition, ...]:
+    """Return the conditions of an accepted object."""
+    verdicts = {
+        Condition.ACCEPTED: _yes(Reason.ACCEPTED, "The spec is valid and allowed."),
+        Condition.PROGRESSING: _judge_progress(standing),
+        Condition.AVAILABLE: _judge_availability(standing),
+        Condition.READY: _judge_readiness(standing),
+    }
+    return _stamp(standing.md.metadata, standing.md.status, verdicts, now)
+
+
+def build_refused_conditions(
+    metadata: Metadata, last: Status, refused: Refused, rollout: Rollout, now: str
+) -> tuple[StatusCondition, ...]:
+    """Return the conditions of an object that is not acted upon; what serves still shows."""
+    no = _no(refused.reason, refused.message)
+    serves = rollout.ready > 0
+    verdicts = {
+        Condition.ACCEPTED: no,
+        Condition.PROGRESSING: _no(
+            Reason.NOT_ACCEPTED, "Nothing is done until the object is accepted."
+        ),
+        Condition.AVAILABLE: _serving(rollout.ready) if serves else no,
+        Condition.READY: no,
+    }
+    return _stamp(metadata, last, verdicts, now)
+
+
+def _judge_progress(standing: Standing) -> _Verdict:
+    if standing.is_complete:
+        return _no(Reason.ROLLOUT_COMPLETE, _count_pods(standing.wanted))
+    if standing.failure is not None:
+        return _no(standing.failure.reason, standing.failure.message)
+    return _yes(Reason.ROLLING_OUT, _describe_rollout(standing))
+
+
+def _judge_availability(standing: Standing) -> _Verdict:
+    if standing.rollout.ready:
+        return _serving(standing.rollout.ready)
+    if not standing.wanted:
+        return _no(Reason.SCALED_TO_ZERO, "No pods are wanted.")
+    if standing.failure is not None:
+        return _no(standing.failure.reason, standing.failure.message)
+    return _no(Reason.STARTING, "No pod serves yet.")
+
+
+def _judge_readiness(standing: Standing) -> _Verdict:
+    if not standing.wanted:
+        return _no(Reason.SCALED_TO_ZERO, "spec.scaling.replicas is 0.")
+    if standing.is_complete:
+        return _yes(Reason.SERVING, _count_pods(standing.wanted))
+    if standing.failure is not None:
+        what, hint = standing.failure.message, standing.failure.hint
+        return _no(standing.failure.reason, f"{what} {hint}".strip())
+    reason = Reason.ROLLING_OUT if standing.rollout.ready else Reason.STARTING
+    return _no(reason, _describe_rollout(standing))
+
+
+def _describe_rollout(standing: Standing) -> str:
+    """Say what is going on: a slow model is not a failed one, and nobody should have to guess."""
+    if standing.observed.obstacle:
+        return standing.observed.obstacle
+    rollout, wanted = standing.rollout, standing.wanted
+    old = rollout.replicas - rollout.updated
+    if not wanted:
+        return f"Stopping {_pods(rollout.replicas)}."
+    pods = [pod for pod in standing.observed.pods if pod.revision == standing.revision]
+    ready = sum(pod.is_ready for pod in pods)
+    if ready >= wanted and old > 0:
+        return f"Stopping {_pods(old)} of the previous revision."
+    if ready > wanted:
+        return f"Stopping {_pods(ready - wanted)} too many."
+    stage = describe_progress(pods, standing.revision)
+    return f"{ready} of {_pods(wanted)} of the target revision ready; the next is {stage}."
+
+
+def _serving(ready: int) -> _Verdict:
+    return _yes(Reason.SERVING, f"{_pods(ready)} serving.")
+
+
+def _count_pods(wanted: int) -> str:
+    if not wanted:
+        return "No pods are wanted and none is left."
+    return f"{wanted} of {_pods(wanted)} ready, all of the target revision."
+
+
+def _pods(count: int) -> str:
+    return f"{count} pod" if count == 1 else f"{count} pods"
+
+
+def _yes(reason: str, message: str) -> _Verdict:
+    return _Verdict(ConditionStatus.TRUE, reason, message)
+
+
+def _no(reason: str, message: str) -> _Verdict:
+    return _Verdict(ConditionStatus.FALSE, reason, message)
+
+
+def _stamp(
+    metadata: Metadata, last: Status, verdicts: Mapping[Condition, _Verdict], now: str
+) -> tuple[StatusCondition, ...]:
+    known = {condition.type: condition for condition in last.conditions}
+    return tuple(
+        StatusCondition(
+            type=kind,
+            status=verdict.status,
+            observed_generation=metadata.generation,
+            last_transition_time=_find_since(known.get(kind), verdict, now),
+            reason=verdict.reason,
+            message=clean_message(verdict.message, _MESSAGE_LIMIT),
+        )
+        for kind, verdict in verdicts.items()
+    )
+
+
+def _find_since(known: StatusCondition | None, verdict: _Verdict, now: str) -> str:
+    is_same = known is not None and known.status == verdict.status
+    return known.last_transition_time if known is not None and is_same else now

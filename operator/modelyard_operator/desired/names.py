@@ -1,0 +1,49 @@
+"""Every name, label and selector of the children. Nothing here is user input but the name."""
+
+from typing import Any, Final
+
+from modelyard_api.meta import API_VERSION, KIND, LABEL_MANAGED_BY, LABEL_MODEL, MANAGER
+from modelyard_api.v1alpha1 import Metadata
+
+#: The container of a model pod, and the volumes it mounts.
+CONTAINER: Final = "runtime"
+MODEL_VOLUME: Final = "model"
+SCRATCH_VOLUME: Final = "tmp"
+
+#: What the watches of children and pods select.
+CHILD_SELECTOR: Final = f"{LABEL_MANAGED_BY}={MANAGER}"
+
+
+def build_labels(name: str) -> dict[str, str]:
+    """Return the labels of a model's children and pods; also the selector, which never changes."""
+    return {LABEL_MANAGED_BY: MANAGER, LABEL_MODEL: name}
+
+
+def build_metadata(owner: Metadata, annotations: dict[str, str]) -> dict[str, Any]:
+    """Return the metadata of a child: named as its owner, and collected with it."""
+    return {
+        "name": owner.name,
+        "namespace": owner.namespace,
+        "labels": build_labels(owner.name),
+        "annotations": annotations,
+        "ownerReferences": [
+            {
+                "apiVersion": API_VERSION,
+                "kind": KIND,
+                "name": owner.name,
+                "uid": owner.uid,
+                "controller": True,
+                "blockOwnerDeletion": True,
+            }
+        ],
+    }
+
+
+def build_url(namespace: str, name: str) -> str:
+    """Return where the Service answers, whatever the cluster's domain is called."""
+    return f"http://{name}.{namespace}.svc"
+
+
+def decide_device(gpu_count: int) -> str:
+    """Return the device that a spec asks for."""
+    return "cuda" if gpu_count else "cpu"

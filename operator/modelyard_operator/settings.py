@@ -1,0 +1,64 @@
+"""The process's settings, read once from MODELYARD_* variables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from modelyard_operator.errors import SettingsInvalid
+
+_PREFIX = "MODELYARD_"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Each field is the variable MODELYARD_<FIELD>; KUBECONFIG stands beside them."""
+
+    policy: Path = Path("/etc/modelyard/policy.yaml")
+    kubeconfig: str = ""
+    """Empty: the pod's service account."""
+    namespace: str = ""
+    """Where the operator runs; for its own name in Events."""
+    pod_name: str = "modelyard-operator"
+    probe_port: int = 8080
+    probe_host: str = ""
+    """Address that the probe and metrics server binds; empty binds all."""
+    workers: int = 16
+    log_level: str = "INFO"
+    audit_seconds: float = 120.0
+    """How often all objects are listed (metadata only) and compared with what was seen."""
+    reapply_seconds: float = 3600.0
+    """How often each child is applied again although nothing seems to have changed."""
+    drain_seconds: float = 10.0
+    """How long the work in progress may take after SIGTERM."""
+    report_port: int = 9090
+    report_timeout_seconds: float = 2.0
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Read the environment.
+
+    Raises:
+        SettingsInvalid: a value that is no number where one is needed.
+    """
+    values: dict[str, object] = {"kubeconfig": environ.get("KUBECONFIG", "")}
+    for field in fields(Settings):
+        text = environ.get(_PREFIX + field.name.upper())
+        if text is None:
+            continue
+        try:
+            values[field.name] = _parse_like(field.default, text)
+        except ValueError as error:
+            raise SettingsInvalid(f"{_PREFIX}{field.name.upper()}: {error}") from error
+    return Settings(**values)  # type: ignore[arg-type]  # parsed by the type of each default
+
+
+def _parse_like(default: object, text: str) -> object:
+    match default:
+        case int():
+            return int(text)
+        case float():
+            return float(text)
+        case Path():
+            return Path(text)
+        case _:
+            return text

@@ -1,0 +1,122 @@
+"""The status of a ModelDeployment: pure, and whole on every pass."""
+
+from collections import Counter
+from typing import Any
+
+from modelyard_api.meta import Phase
+from modelyard_api.v1alpha1 import Device, Metadata, ModelDeployment, Revision, Status
+from modelyard_operator.conditions import build_conditions, build_refused_conditions
+from modelyard_operator.desired.names import build_url, decide_device
+from modelyard_operator.errors import ChildRefused, Refused
+from modelyard_operator.facts import gather_facts
+from modelyard_operator.observed import Observed
+from modelyard_operator.records import PodRecord
+from modelyard_operator.standing import Standing, find_standing
+
+
+def summarise(
+    md: ModelDeployment,
+    revision: str,
+    observed: Observed,
+    now: str,
+    *,
+    refused: ChildRefused | None = None,
+) -> Status:
+    """Return the status of an accepted object. `now` is an RFC 3339 time.
+
+    `refused` says that the API server would not take a child, so that the Deployment seen is not
+    the one wanted.
+    """
+    standing = find_standing(md, revision, observed, now, refused)
+    current = _find_current(revision, observed.pods)
+    facts = gather_facts(md, revision, current, observed)
+    return Status(
+        observed_generation=md.metadata.generation,
+        phase=_find_phase(standing),
+        conditions=build_conditions(standing, now),
+        url=build_url(md.metadata.namespace, md.metadata.name),
+        model_name=md.model_name,
+        task=facts.task,
+        replicas=standing.rollout.replicas,
+        ready_replicas=standing.rollout.ready,
+        updated_replicas=standing.rollout.updated,
+        revision=Revision(current=current, target=revision),
+        model=facts.model,
+        startup=facts.startup,
+        device=Device(
+            requested=decide_device(md.spec.resources.gpu.count),
+            actual=facts.actual,
+            dtype=facts.dtype,
+        ),
+        failure=standing.failure,
+    )
+
+
+def summarise_refused(
+    metadata: Metadata, last: Status, refused: Refused, observed: Observed, now: str
+) -> Status:
+    """Return the status of an object that is not acted upon; what serves already still shows."""
+    rollout = observed.rollout
+    return last.model_copy(
+        update={
+            "observed_generation": metadata.generation,
+            "phase": Phase.INVALID,
+            "conditions": build_refused_conditions(metadata, last, refused, rollout, now),
+            "replicas": rollout.replicas,
+            "ready_replicas": rollout.ready,
+            "updated_replicas": rollout.updated,
+            "failure": None,
+        }
+    )
+
+
+def dump_status(status: Status) -> dict[str, Any]:
+    """Return the status as it is written: without what is unknown, but with counts of zero."""
+    return {
+        **status.dump(),
+        "replicas": status.replicas,
+        "readyReplicas": status.ready_replicas,
+        "updatedReplicas": status.updated_replicas,
+    }
+
+
+def is_urgent(last: Status, status: Status) -> bool:
+    """Tell a change that somebody may wait for from one of wording or counting.
+
+    The others are written too, but not many times a second: while a hundred pods start, a status
+    write for each step of each would cost more than all the rest.
+    """
+    return _essence(last) != _essence(status)
+
+
+def _essence(status: Status) -> tuple[object, ...]:
+    verdicts = tuple((known.type, known.status, known.reason) for known in status.conditions)
+    failure = status.failure.reason if status.failure is not None else ""
+    return (
+        status.observed_generation,
+        status.phase,
+        verdicts,
+        failure,
+        status.revision,
+        status.device,
+        status.url,
+    )
+
+
+def _find_phase(standing: Standing) -> Phase:
+    if standing.failure is not None:
+        return Phase.FAILED
+    if not standing.wanted:
+        return Phase.SCALED_TO_ZERO
+    if standing.is_complete:
+        return Phase.READY
+    return Phase.UPDATING if standing.rollout.ready else Phase.STARTING
+
+
+def _find_current(revision: str, pods: tuple[PodRecord, ...]) -> str:
+    """Return the revision that serves: an older one as long as a pod of it is ready."""
+    serving = Counter(pod.revision for pod in pods if pod.is_ready)
+    old = sorted((-count, name) for name, count in serving.items() if name != revision)
+    if old:
+        return old[0][1]
+    return revision if revision in serving else ""

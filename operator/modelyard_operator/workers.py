@@ -1,0 +1,95 @@
+"""The workers: take keys from the queue, work on them, and wait when there is nothing to do."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from modelyard_kube.errors import ClusterError
+from modelyard_operator.logs import reconcile_context
+from modelyard_operator.metrics import Metrics, Outcome
+from modelyard_operator.records import Key
+from modelyard_operator.workqueue import Priority, WorkQueue
+
+logger = logging.getLogger(__name__)
+
+Reconcile = Callable[[Key], Awaitable[float | None]]
+
+
+class Workers:
+    """A bounded number of tasks on one queue. A Lease will stand in front of `_next`."""
+
+    def __init__(
+        self,
+        queue: WorkQueue[Key],
+        reconcile: Reconcile,
+        metrics: Metrics,
+        *,
+        count: int,
+        limit_seconds: float = 60.0,
+    ) -> None:
+        self._queue = queue
+        self._reconcile = reconcile
+        self._metrics = metrics
+        self._count = count
+        self._limit_seconds = limit_seconds
+        self._wake = asyncio.Event()
+        self._is_stopping = False
+
+    def add(self, key: Key, priority: Priority = Priority.NORMAL) -> None:
+        """Have a key looked at."""
+        self._metrics.adds.labels(priority.name.lower()).inc()
+        self._queue.add(key, priority)
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Take no more keys; `run` returns when the work in progress is done."""
+        self._is_stopping = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until stopped."""
+        async with asyncio.TaskGroup() as group:
+            for number in range(self._count):
+                group.create_task(self._work(), name=f"worker-{number}")
+
+    async def _work(self) -> None:
+        while (key := await self._next()) is not None:
+            try:
+                await self._work_on(key)
+            finally:
+                self._metrics.work_seconds.observe(self._queue.done(key))
+                self._wake.set()
+
+    async def _next(self) -> Key | None:
+        while not self._is_stopping:
+            taken = self._queue.take()
+            if taken is not None:
+                self._metrics.wait_seconds.observe(taken.waited_seconds)
+                return taken.key
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(self._queue.seconds_until_due()):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+        return None
+
+    async def _work_on(self, key: Key) -> None:
+        with reconcile_context(key):
+            try:
+                async with asyncio.timeout(self._limit_seconds):
+                    recheck_seconds = await self._reconcile(key)
+            except ClusterError as error:
+                wait = self._queue.retry(key, error.retry_after)
+                self._metrics.outcomes.labels(Outcome.RETRY).inc()
+                logger.warning("try again in %.1f s: %s", wait, error)
+            except Exception:
+                # A fault of ours in one object must not end the work on all the others.
+                wait = self._queue.retry(key)
+                self._metrics.outcomes.labels(Outcome.FAULT).inc()
+                logger.exception("fault; try again in %.1f s", wait)
+            else:
+                self._queue.succeed(key)
+                self._metrics.outcomes.labels(Outcome.DONE).inc()
+                if recheck_seconds is not None:
+                    self._queue.add_after(key, recheck_seconds)

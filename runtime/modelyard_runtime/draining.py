@@ -1,0 +1,47 @@
+"""The end of serving: clients are sent elsewhere, and every accepted request is finished."""
+
+import asyncio
+import logging
+
+from modelyard_runtime.lifecycle import Lifecycle
+from modelyard_runtime.listening import Listener
+from modelyard_runtime.logs import fields
+
+_log = logging.getLogger(__name__)
+
+#: After the port is closed, requests may still be on their way over open connections.
+_SETTLE_SECONDS = 0.25
+#: For the last words to requests that outlive the drain; the kubelet's margin is longer.
+_FAREWELL_SECONDS = 3.0
+
+
+async def drain(
+    life: Lifecycle, public: Listener, *, lame_duck_seconds: float, drain_seconds: float
+) -> None:
+    """Return when no request is inside, or the time is over and the rest were told so.
+
+    1. Not ready, and every answer asks its client to close the connection; new ones are served.
+    2. The port is closed; requests over connections that are still open are served.
+    3. Idle connections are closed; the others are, as their answers end.
+    """
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + drain_seconds
+    life.begin_drain()
+    _log.info("draining", extra=fields(drain_seconds=drain_seconds))
+    await asyncio.sleep(min(lame_duck_seconds, drain_seconds))
+    public.stop_accepting()
+    await asyncio.sleep(min(_SETTLE_SECONDS, max(deadline - clock(), 0)))
+    if await public.finish(timeout_seconds=max(deadline - clock(), 0)):
+        _log.info("drained")
+        return
+    _log.warning("the drain time is over; requests that still run are given up")
+    await give_up(life, public)
+
+
+async def give_up(life: Lifecycle, public: Listener) -> None:
+    """Fail what is inside, so that clients hear why, and leave."""
+    life.stop_admitting()
+    if life.engine is not None:
+        await life.engine.close()
+    if not await public.finish(timeout_seconds=_FAREWELL_SECONDS):
+        await public.abort()

@@ -1,0 +1,175 @@
+"""The key-value cache of the generation engine, as transformers' models use a cache.
+
+One tensor per layer for keys and one for values, rows x heads x columns x dimensions: a row is a
+sequence, left-aligned. Running rows are rows 0..n, so a decode step reads a view and copies
+nothing; transformers' own DynamicCache copies the whole cache for every token.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import Cache
+from transformers.cache_utils import CacheLayerMixin
+
+from modelyard_runtime.engine.scheduler import COLUMN_BLOCK, ROW_BLOCK, round_up
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where one pass reads and writes. Written entries are `sources` of the pass's rectangle."""
+
+    view: "slice | torch.Tensor"
+    columns: int
+    rows: torch.Tensor
+    positions: torch.Tensor
+    sources: tuple[torch.Tensor, torch.Tensor]
+
+
+class SlotLayer(CacheLayerMixin):  # type: ignore[misc]
+    """One layer's keys and values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.target: Target | None = None
+        self.shape = (0, 0)
+
+    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
+        """Allocate, now that the model shows the heads and dimensions."""
+        self.keys = _allocate(key_states, self.shape)
+        self.values = _allocate(value_states, self.shape)
+        self.is_initialized = True
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *_: object, **__: object
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Write the pass's new entries; return all that its rows may attend to."""
+        target = self.target
+        if target is None:
+            raise RuntimeError("no pass has been prepared")
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        rows, positions, (source_rows, source_steps) = (
+            target.rows,
+            target.positions,
+            target.sources,
+        )
+        self.keys[rows, :, positions] = key_states[source_rows, :, source_steps]
+        self.values[rows, :, positions] = value_states[source_rows, :, source_steps]
+        return self.keys[target.view][:, :, : target.columns], (
+            self.values[target.view][:, :, : target.columns]
+        )
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Change the size; what fits of the old content stays."""
+        self.shape = (rows, columns)
+        if self.is_initialized:
+            self.keys = _resize(self.keys, self.shape)
+            self.values = _resize(self.values, self.shape)
+
+    def drop(self) -> None:
+        """Give the memory back."""
+        self.keys = self.values = None
+        self.is_initialized = False
+
+    def copy_row(self, source: int, target: int, tokens: int) -> None:
+        """Copy the first tokens of one row to another."""
+        if self.is_initialized:
+            self.keys[target, :, :tokens] = self.keys[source, :, :tokens]
+            self.values[target, :, :tokens] = self.values[source, :, :tokens]
+
+    def get_seq_length(self) -> int:
+        """Tokens before this pass, of the longest row. Only used where positions are absent."""
+        return 0
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """Size of the mask; unused, as each pass brings its own."""
+        columns = self.target.columns if self.target is not None else query_length
+        return columns, 0
+
+    def get_max_length(self) -> int:
+        """No maximum of its own."""
+        return -1
+
+    @property
+    def bytes_per_token(self) -> int:
+        """Memory of one token of one row, once initialised."""
+        return sum(
+            tensor.shape[1] * tensor.shape[3] * tensor.element_size()
+            for tensor in (self.keys, self.values)
+        )
+
+
+class SlotCache(Cache):  # type: ignore[misc]
+    """All layers."""
+
+    def __init__(self, layers: int) -> None:
+        super().__init__(layers=[SlotLayer() for _ in range(layers)])
+        self._shape = (0, 0)
+
+    def reserve(self, rows: int, columns: int) -> None:
+        """Make it hold that much; grow to exactly what is needed, in blocks.
+
+        Growing rows may shrink unused columns and the other way round, so that the size stays
+        within what the scheduler counted.
+        """
+        have_rows, have_columns = self._shape
+        if rows <= have_rows and columns <= have_columns:
+            return
+        self._shape = (round_up(rows, ROW_BLOCK), round_up(columns, COLUMN_BLOCK))
+        for layer in self.layers:
+            layer.resize(*self._shape)
+
+    def release(self) -> None:
+        """Give all memory back."""
+        self._shape = (0, 0)
+        for layer in self.layers:
+            layer.drop()
+
+    def aim(self, target: Target) -> None:
+        """Say where the next pass reads and writes."""
+        for layer in self.layers:
+            layer.target = target
+
+    def copy_row(self, source: int, target: int, tokens: int) -> None:
+        """Copy the first tokens of one row to another, in all layers."""
+        for layer in self.layers:
+            layer.copy_row(source, target, tokens)
+
+    @property
+    def bytes_per_token(self) -> int:
+        """Memory of one token of one row, known after the first pass."""
+        return sum(layer.bytes_per_token for layer in self.layers if layer.is_initialized)
+
+
+def build_target(
+    slots: Sequence[int], starts: Sequence[int], counts: Sequence[int], device: torch.device
+) -> Target:
+    """Return where rows at `slots` write `counts` tokens from position `starts` on."""
+    first, last = slots[0], slots[-1]
+    contiguous = list(slots) == list(range(first, last + 1))
+    source_rows = [row for row, count in enumerate(counts) for _ in range(count)]
+    source_steps = [step for count in counts for step in range(count)]
+    rows = [slots[row] for row in source_rows]
+    positions = [starts[row] + step for row, step in zip(source_rows, source_steps, strict=True)]
+    table = torch.tensor([source_rows, source_steps, rows, positions], device=device)
+    return Target(
+        view=slice(first, last + 1) if contiguous else torch.tensor(slots, device=device),
+        columns=max(start + count for start, count in zip(starts, counts, strict=True)),
+        rows=table[2],
+        positions=table[3],
+        sources=(table[0], table[1]),
+    )
+
+
+def _allocate(states: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
+    # Zeros, not garbage: attention multiplies masked values by 0, and 0 times NaN is NaN.
+    _, heads, _, dimensions = states.shape
+    return states.new_zeros((shape[0], heads, shape[1], dimensions))
+
+
+def _resize(old: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
+    new = _allocate(old, shape)
+    rows, columns = min(old.shape[0], shape[0]), min(old.shape[2], shape[1])
+    new[:rows, :, :columns] = old[:rows, :, :columns]
+    return new

@@ -1,0 +1,104 @@
+"""Ports, and the HTTP server on them. Signals and phases are left to the process."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from modelyard_api.meta import Reason
+from modelyard_runtime.errors import CannotStart
+
+#: Longer than the idle time of common clients (Go: 90 s), so that it is the client who closes an
+#: idle connection: otherwise its next request may meet a connection that has just been closed.
+_KEEP_ALIVE_SECONDS = 120
+_BACKLOG = 1024
+
+
+def bind_port(host: str, port: int) -> socket.socket:
+    """Take the port; connections are accepted once a Listener runs on it.
+
+    Raises:
+        CannotStart: it is taken, or may not be taken.
+    """
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise CannotStart(
+            Reason.CONFIG_INVALID,
+            f"cannot listen on {host} port {port}: {error.strerror}",
+            hint="Set MODELYARD_PORT or MODELYARD_INTERNAL_PORT to a free port above 1023.",
+        ) from error
+    return listener
+
+
+class Listener(uvicorn.Server):
+    """A uvicorn server whose phases are driven from outside."""
+
+    def __init__(self, app: ASGIApp, port: socket.socket) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                backlog=_BACKLOG,
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            )
+        )
+        self._port = port
+        self._opened = asyncio.Event()
+        self._serving: asyncio.Task[None] | None = None
+
+    @property
+    def port_number(self) -> int:
+        """The port, also where 0 was asked for."""
+        return int(self._port.getsockname()[1])
+
+    async def open(self) -> None:
+        """Begin to accept connections; returns when they are."""
+        self._serving = asyncio.create_task(self.serve(sockets=[self._port]))
+        opening = asyncio.create_task(self._opened.wait())
+        await asyncio.wait({self._serving, opening}, return_when=asyncio.FIRST_COMPLETED)
+        opening.cancel()
+        if self._serving.done():
+            self._serving.result()
+
+    def stop_accepting(self) -> None:
+        """Close the port. Connections stay open, and requests on them are served."""
+        for server in self.servers:
+            server.close()
+
+    async def finish(self, *, timeout_seconds: float) -> bool:
+        """Close idle connections, and the others as their answers end; True if all have in time."""
+        self.should_exit = True
+        if self._serving is None:
+            return True
+        done, _ = await asyncio.wait({self._serving}, timeout=timeout_seconds)
+        return bool(done)
+
+    async def abort(self) -> None:
+        """Leave connections as they are, and return."""
+        self.should_exit = True
+        self.force_exit = True
+        if self._serving is not None:
+            await self._serving
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Tell `open` when the port accepts."""
+        await super().startup(sockets)
+        self._opened.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the process, which has two servers and a model to end."""
+        yield

@@ -1,0 +1,113 @@
+"""A model in memory, with what serving it needs to know, and the checks all loaders share."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from modelyard_api.meta import Reason
+from modelyard_api.v1alpha1 import DType, Task
+from modelyard_runtime.domain import ModelInfo
+from modelyard_runtime.errors import CannotStart
+from modelyard_runtime.loading.detection import Detected
+from modelyard_runtime.loading.folder import ModelFolder
+from modelyard_runtime.loading.memory import read_resident_bytes, require_memory
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to load, and how."""
+
+    folder: ModelFolder
+    detected: Detected
+    dtype: DType
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The model on its device, in evaluation mode."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    folder: ModelFolder
+    detected: Detected
+
+    def describe(self, name: str, context_tokens: int) -> ModelInfo:
+        """Return the facts about it."""
+        weights = {p.data_ptr(): p for p in self.model.parameters()}.values()
+        return ModelInfo(
+            name=name,
+            task=Task(self.detected.task),
+            format=self.detected.format.value,
+            device=describe_device(self.model.device),
+            dtype=str(self.model.dtype).removeprefix("torch."),
+            parameters=sum(p.numel() for p in weights),
+            size_bytes=sum(p.numel() * p.element_size() for p in weights),
+            context_tokens=context_tokens,
+        )
+
+
+def describe_device(device: torch.device) -> str:
+    """Return `cpu`, or the GPU with its product name."""
+    if device.type != "cuda":
+        return device.type
+    return f"cuda:{device.index or 0} {torch.cuda.get_device_name(device)}"
+
+
+def choose_device() -> torch.device:
+    """Return the GPU if there is one, else the CPU."""
+    return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+
+
+def choose_dtype(wanted: DType, stored: Any, device: torch.device) -> torch.dtype:
+    """Return the number type: on a GPU as stored, on a CPU float32.
+
+    CPUs without AVX512-BF16 or AMX emulate the short types, at a fraction of float32's speed.
+    """
+    if wanted is not DType.AUTO:
+        return _DTYPES[wanted]
+    if device.type == "cpu":
+        return torch.float32
+    return stored if isinstance(stored, torch.dtype) else torch.float16
+
+
+def require_room(weights_bytes: int, memory_bytes: int, device: torch.device) -> None:
+    """Refuse weights that fit neither beside the process in its memory nor on the GPU.
+
+    Raises:
+        CannotStart: NotEnoughMemory.
+    """
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        require_memory(weights_bytes, resident_bytes=0, limit_bytes=free, place="GPU")
+    else:
+        resident = read_resident_bytes()
+        require_memory(weights_bytes, resident_bytes=resident, limit_bytes=memory_bytes)
+
+
+def require_all_weights(missing: Collection[str], source: str) -> None:
+    """Refuse a model of which some weights are in no file: transformers would make them up.
+
+    Raises:
+        CannotStart: ModelFileCorrupt, naming some of them.
+    """
+    if not missing:
+        return
+    names = sorted(missing)
+    shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    raise CannotStart(
+        Reason.MODEL_FILE_CORRUPT,
+        f"{source} lacks weights of the model: {shown}",
+        hint="The weights are of another architecture than config.json says, or were saved "
+        "incompletely; save the model again with save_pretrained.",
+    )
+
+
+_DTYPES = {
+    DType.FLOAT32: torch.float32,
+    DType.FLOAT16: torch.float16,
+    DType.BFLOAT16: torch.bfloat16,
+}

@@ -1,0 +1,163 @@
+"""The life of the process: open the ports, load, warm up, serve, drain."""
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable
+
+from modelyard_api.meta import Reason
+from modelyard_api.report import ReportedError
+from modelyard_api.serving import ServingConfig
+from modelyard_runtime.draining import drain, give_up
+from modelyard_runtime.engine.base import BatchEngine, GenerationEngine
+from modelyard_runtime.errors import CannotStart
+from modelyard_runtime.lifecycle import Lifecycle
+from modelyard_runtime.listening import Listener, bind_port
+from modelyard_runtime.logs import fields
+from modelyard_runtime.metrics import Metrics
+from modelyard_runtime.reporting import process_age_seconds, reported_error
+from modelyard_runtime.server import build_app, build_internal_app
+from modelyard_runtime.settings import Settings
+from modelyard_runtime.warmup import warm_up
+
+StartEngine = Callable[[ServingConfig], Awaitable[GenerationEngine | BatchEngine]]
+
+#: Exit code when the engine dies while it serves (EX_SOFTWARE of sysexits.h): another start helps.
+EXIT_ENGINE_DIED = 70
+
+#: An engine tells of its death when asked.
+_PULSE_SECONDS = 0.5
+
+#: A thread that computes or loads cannot be interrupted; the process does not wait longer for it.
+_CLOSE_SECONDS = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+async def serve(config: ServingConfig, settings: Settings, start: StartEngine) -> int:
+    """Serve the model until a signal ends it; return the exit code.
+
+    Raises:
+        CannotStart: a port is taken, or the model does not load or answer.
+    """
+    stop = _listen_for_signals()
+    life = Lifecycle(config)
+    metrics = Metrics(life)
+    # Before the model is loaded, so that probes and the operator can ask how far it is.
+    public = Listener(build_app(life, metrics, settings), bind_port(settings.host, settings.port))
+    internal = Listener(
+        build_internal_app(life, metrics), bind_port(settings.host, settings.internal_port)
+    )
+    await public.open()
+    await internal.open()
+    _log.info(
+        "listening",
+        extra=fields(
+            host=settings.host, port=public.port_number, internal_port=internal.port_number
+        ),
+    )
+    try:
+        return await _live(life, settings, start, public=public, stop=stop)
+    except CannotStart as error:
+        life.fail(reported_error(error))
+        raise
+    finally:
+        await public.abort()
+        if life.engine is not None:
+            await asyncio.wait({asyncio.ensure_future(life.engine.close())}, timeout=_CLOSE_SECONDS)
+        await internal.abort()
+
+
+async def _live(
+    life: Lifecycle,
+    settings: Settings,
+    start: StartEngine,
+    *,
+    public: Listener,
+    stop: asyncio.Event,
+) -> int:
+    if not await _finishes_before(stop, _open_model(life, start)):
+        _log.info("stopped before the model was ready")
+        return 0
+    if await _finishes_before(stop, _watch(life)):
+        _log.critical("the engine died; the process ends to be started again")
+        message = "the thread that owns the model ended while it served"
+        life.fail(ReportedError(reason=Reason.CRASHED, message=message))
+        await give_up(life, public)
+        return EXIT_ENGINE_DIED
+    await drain(
+        life,
+        public,
+        lame_duck_seconds=settings.lame_duck_seconds,
+        drain_seconds=life.config.drain_seconds,
+    )
+    return 0
+
+
+async def _open_model(life: Lifecycle, start: StartEngine) -> None:
+    """Load the model, let it answer once, and open the door."""
+    began = time.monotonic()
+    try:
+        engine = await start(life.config)
+    except CannotStart:
+        raise
+    except Exception as error:
+        _log.exception("loading failed in a way not foreseen")
+        raise CannotStart(Reason.LOAD_FAILED, f"{type(error).__name__}: {error}") from error
+    loaded = time.monotonic()
+    life.finish_load(engine, seconds=round(loaded - began, 3))
+    await warm_up(engine)
+    life.finish_warmup(
+        seconds=round(time.monotonic() - loaded, 3), total_seconds=process_age_seconds()
+    )
+    _log.info(
+        "ready",
+        extra=fields(
+            model=life.config.model_name,
+            task=engine.info.task.value,
+            device=engine.info.device,
+            dtype=engine.info.dtype,
+            load_seconds=life.startup.load,
+            warmup_seconds=life.startup.warmup,
+            total_seconds=life.startup.total,
+        ),
+    )
+
+
+async def _watch(life: Lifecycle) -> None:
+    """Return when the engine has died."""
+    while life.engine_alive:  # noqa: ASYNC110 - it cannot tell, it can only be asked
+        await asyncio.sleep(_PULSE_SECONDS)
+
+
+async def _finishes_before(stop: asyncio.Event, work: Awaitable[None]) -> bool:
+    """Run the work until it ends, or until the process is told to stop."""
+    working = asyncio.ensure_future(work)
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if working.done():
+        working.result()
+        return True
+    working.cancel()
+    await asyncio.wait({working}, timeout=_CLOSE_SECONDS)
+    return False
+
+
+def _listen_for_signals() -> asyncio.Event:
+    """Return the event of the first signal to stop; a second one ends the process at once."""
+    stop = asyncio.Event()
+
+    def handle(number: signal.Signals) -> None:
+        if stop.is_set():
+            _log.warning("a second signal: ending at once", extra=fields(signal=number.name))
+            os._exit(128 + number)
+        _log.info("asked to stop", extra=fields(signal=number.name))
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, handle, number)
+    return stop

@@ -1,0 +1,148 @@
+"""OpenAI's routes: read, convert, hand over, answer."""
+
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from modelyard_runtime.domain import GenerateRequest
+from modelyard_runtime.protocols.body import describe_body, read_body
+from modelyard_runtime.protocols.json_response import json_response
+from modelyard_runtime.protocols.openai.answers import (
+    ChatCompletion,
+    Completion,
+    EmbeddingList,
+    ErrorAnswer,
+    ModelCard,
+    ModelList,
+)
+from modelyard_runtime.protocols.openai.convert import (
+    to_chat,
+    to_completions,
+    to_embedding_list,
+    to_inputs,
+)
+from modelyard_runtime.protocols.openai.generating import Shape, complete, stream_events
+from modelyard_runtime.protocols.openai.requests import (
+    ChatRequest,
+    CompletionRequest,
+    EmbeddingRequest,
+    Sampled,
+)
+from modelyard_runtime.protocols.openai.shapes import ChatShape, TextShape
+from modelyard_runtime.protocols.openai.sse import EventStream
+from modelyard_runtime.protocols.presence import while_client_waits
+from modelyard_runtime.service import InferenceService
+
+CHAT = "/v1/chat/completions"
+COMPLETIONS = "/v1/completions"
+EMBEDDINGS = "/v1/embeddings"
+MODELS = "/v1/models"
+
+
+def build_router(service: InferenceService) -> APIRouter:
+    """Return the routes."""
+    router = APIRouter(tags=["OpenAI"])
+    _add_generation(router, service)
+    _add_embeddings(router, service)
+    _add_models(router, service)
+    return router
+
+
+def _add_generation(router: APIRouter, service: InferenceService) -> None:
+    @router.post(
+        CHAT,
+        response_model=None,
+        responses=_described(ChatCompletion),
+        openapi_extra=describe_body(ChatRequest),
+    )
+    async def chat(request: Request) -> Response:
+        """Answer a chat, whole or as a stream of events."""
+        body = await read_body(request, ChatRequest)
+        shape = ChatShape(_new_id("chatcmpl"), _now(), body.model, _wants_usage(body))
+        requests = [to_chat(body, request_id=shape.id)]
+        return await _generate(request, service, body, requests, shape)
+
+    @router.post(
+        COMPLETIONS,
+        response_model=None,
+        responses=_described(Completion),
+        openapi_extra=describe_body(CompletionRequest),
+    )
+    async def completions(request: Request) -> Response:
+        """Continue one or several texts, whole or as a stream of events."""
+        body = await read_body(request, CompletionRequest)
+        shape = TextShape(_new_id("cmpl"), _now(), body.model, _wants_usage(body))
+        requests = to_completions(body, request_id=shape.id)
+        return await _generate(request, service, body, requests, shape)
+
+
+def _add_embeddings(router: APIRouter, service: InferenceService) -> None:
+    @router.post(
+        EMBEDDINGS,
+        response_model=None,
+        responses=_described(EmbeddingList),
+        openapi_extra=describe_body(EmbeddingRequest),
+    )
+    async def embeddings(request: Request) -> Response:
+        """Turn one or several texts into vectors."""
+        body = await read_body(request, EmbeddingRequest)
+        service.check_model(body.model)
+        vectors = await while_client_waits(request.receive, service.embed(to_inputs(body)))
+        return json_response(to_embedding_list(vectors, body))
+
+
+def _add_models(router: APIRouter, service: InferenceService) -> None:
+    card: ModelCard = {
+        "id": service.model_name,
+        "object": "model",
+        "created": _now(),
+        "owned_by": "modelyard",
+    }
+
+    @router.get(MODELS, response_model=None, responses=_described(ModelList))
+    async def models() -> Response:
+        """List the model."""
+        answer: ModelList = {"object": "list", "data": [card]}
+        return json_response(answer)
+
+    @router.get(f"{MODELS}/{{name:path}}", response_model=None, responses=_described(ModelCard))
+    async def model(name: str) -> Response:
+        """Describe the model. Names may have slashes."""
+        service.check_model(name)
+        return json_response(card)
+
+
+async def _generate(
+    request: Request,
+    service: InferenceService,
+    body: Sampled,
+    requests: Sequence[GenerateRequest],
+    shape: Shape,
+) -> Response:
+    service.check_model(body.model)
+    if not body.stream:
+        return json_response(
+            await while_client_waits(request.receive, complete(service, requests, shape))
+        )
+    events = stream_events(service, requests, shape)
+    return EventStream(await while_client_waits(request.receive, anext(events)), events)
+
+
+def _described(answer: Any) -> dict[int | str, dict[str, Any]]:
+    return {200: {"model": answer}, "default": {"model": ErrorAnswer, "description": "Error"}}
+
+
+def _wants_usage(body: Sampled) -> bool:
+    return bool(body.stream_options and body.stream_options.include_usage)
+
+
+def _new_id(prefix: str) -> str:
+    return f"{prefix}-{uuid.uuid4().hex}"
+
+
+def _now() -> int:
+    return int(time.time())

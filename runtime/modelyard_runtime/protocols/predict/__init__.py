@@ -1,0 +1,1 @@
+"""The plain protocol: text in, what the model makes of it out."""

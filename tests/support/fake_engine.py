@@ -1,0 +1,215 @@
+"""Scripted engines: what the protocols talk to in tests, without torch and without waiting.
+
+Texts are their own script. A generation answers with the words of its prompt in upper case, one a
+chunk; the word `fail` is a fault of the engine where it stands, and `bug` an unforeseen error.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from modelyard_api.v1alpha1 import Task
+from modelyard_runtime.domain import (
+    BatchResult,
+    Chunk,
+    Classification,
+    Embedding,
+    FinishReason,
+    GenerateRequest,
+    ModelInfo,
+    Prompt,
+    TextInput,
+)
+from modelyard_runtime.engine.base import Load
+from modelyard_runtime.errors import EngineFailure, InvalidRequest, Overloaded, Unavailable
+
+DIMENSIONS = 4
+
+
+def build_info(task: Task, *, name: str = "tiny") -> ModelInfo:
+    return ModelInfo(
+        name=name,
+        task=task,
+        format="transformers",
+        device="cpu",
+        dtype="float32",
+        parameters=1000,
+        size_bytes=4000,
+        context_tokens=64,
+    )
+
+
+def text_of(prompt: Prompt) -> str:
+    """Return the last message, the text, or the token ids as words."""
+    if isinstance(prompt, str):
+        return prompt
+    last = prompt[-1]
+    if isinstance(last, int):
+        return " ".join(str(token) for token in prompt)
+    return last.content
+
+
+@dataclass
+class FakeEngine:
+    """What both kinds share. `kill` is the death of the thread."""
+
+    info: ModelInfo
+    step_seconds: float = 0.0
+    inside: int = 0
+    is_dead: bool = False
+    is_closed: bool = False
+    #: Cleared: computing stands still before the next chunk or batch.
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    #: Set whenever a request has got as far as a closed gate.
+    waiting_at_gate: asyncio.Event = field(default_factory=asyncio.Event)
+    #: Ids of requests (of batch engines: texts) that were given up before their end.
+    abandoned: list[str] = field(default_factory=list)
+    #: Set whenever `abandoned` grows.
+    has_abandoned: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    @property
+    def load(self) -> Load:
+        return Load(running=self.inside, waiting=0)
+
+    @property
+    def alive(self) -> bool:
+        return not self.is_dead
+
+    def kill(self) -> None:
+        self.is_dead = True
+        self.gate.set()
+
+    async def close(self) -> None:
+        self.is_closed = True
+        self.gate.set()
+
+    async def pass_gate(self) -> None:
+        if not self.gate.is_set():
+            self.waiting_at_gate.set()
+            await self.gate.wait()
+        # A real engine's chunks come from another thread: never all at once.
+        await asyncio.sleep(self.step_seconds)
+        if self.is_dead or self.is_closed:
+            raise Unavailable("The engine has ended.")
+
+    def note_abandoned(self, name: str) -> None:
+        self.abandoned.append(name)
+        self.has_abandoned.set()
+
+
+class FakeGenerationEngine(FakeEngine):
+    """Answers with the prompt's words in upper case, cut at max_tokens; seen in `requests`."""
+
+    def __init__(self, *, capacity: int = 64, **changes: object) -> None:
+        super().__init__(build_info(Task.TEXT_GENERATION), **changes)  # type: ignore[arg-type]
+        self.capacity = capacity
+        self.requests: list[GenerateRequest] = []
+
+    async def submit(self, request: GenerateRequest) -> "FakeGeneration":
+        if self.is_dead or self.is_closed:
+            raise Unavailable("The engine has ended.")
+        if not text_of(request.prompt):
+            raise InvalidRequest("The prompt is empty.", param="prompt")
+        if self.inside + request.n > self.capacity:
+            raise Overloaded("No room for the request now.", retry_after_seconds=7)
+        self.requests.append(request)
+        return FakeGeneration(self, request)
+
+
+class FakeGeneration:
+    """One admitted request."""
+
+    def __init__(self, engine: FakeGenerationEngine, request: GenerateRequest) -> None:
+        self._engine = engine
+        self._request = request
+        self._words = text_of(request.prompt).split()
+        self._is_over = False
+        self._chunks = self._run()
+        self.prompt_tokens = len(self._words)
+        engine.inside += request.n
+
+    def __aiter__(self) -> AsyncIterator[Chunk]:
+        return self._chunks
+
+    async def aclose(self) -> None:
+        if not self._is_over:
+            self._engine.note_abandoned(self._request.id)
+        self._end()
+        await self._chunks.aclose()
+
+    async def _run(self) -> AsyncGenerator[Chunk, None]:
+        limit = self._request.sampling.max_tokens or len(self._words)
+        words = self._words[:limit]
+        for i, word in enumerate(words):
+            await self._engine.pass_gate()
+            if word == "fail":
+                self._end()
+                raise EngineFailure("The model failed.")
+            if word == "bug":
+                self._end()
+                raise ZeroDivisionError(self._request.id)
+            is_last = i == len(words) - 1
+            for index in range(self._request.n):
+                yield Chunk(
+                    index=index,
+                    text=word.upper() + ("" if is_last else " "),
+                    tokens=1,
+                    finish_reason=self._reason() if is_last else None,
+                )
+        self._end()
+
+    def _reason(self) -> FinishReason:
+        limit = self._request.sampling.max_tokens
+        return "length" if limit is not None and limit <= len(self._words) else "stop"
+
+    def _end(self) -> None:
+        if not self._is_over:
+            self._is_over = True
+            self._engine.inside -= self._request.n
+
+
+class FakeBatchEngine(FakeEngine):
+    """Embeds, or classifies; results depend on the text alone. `fail` fails."""
+
+    def __init__(self, task: Task, **changes: object) -> None:
+        super().__init__(build_info(task), **changes)  # type: ignore[arg-type]
+
+    async def run(self, inputs: Sequence[TextInput]) -> list[BatchResult]:
+        texts = [self._text(one) for one in inputs]
+        self.inside += 1
+        is_over = False
+        try:
+            await self.pass_gate()
+            is_over = True
+        finally:
+            self.inside -= 1
+            if not is_over:
+                for text in texts:
+                    self.note_abandoned(text)
+        if "fail" in texts:
+            raise EngineFailure("The model failed.")
+        if "full" in texts:
+            raise Overloaded("The queue is full.", retry_after_seconds=7)
+        return [self._result(text) for text in texts]
+
+    @staticmethod
+    def _text(one: TextInput) -> str:
+        text = one.content if isinstance(one.content, str) else " ".join(map(str, one.content))
+        if not text:
+            raise InvalidRequest("An input is empty.")
+        return text
+
+    def _result(self, text: str) -> BatchResult:
+        tokens = len(text.split())
+        if self.info.task is Task.TEXT_CLASSIFICATION:
+            good = 0.75 if "good" in text else 0.25
+            scores = {"POSITIVE": good, "NEGATIVE": 1 - good}
+            ranked = dict(sorted(scores.items(), key=lambda item: -item[1]))
+            return Classification(scores=ranked, tokens=tokens)
+        vector = np.array([len(text), tokens, 0.1, -0.5], dtype=np.float32)
+        return Embedding(vector=vector, tokens=tokens)
