@@ -12,7 +12,7 @@ _CHAT = {"messages": [{"role": "user", "content": "What is a model?"}]}
 
 def build_examples(config: ServingConfig, *, host: str, port: int) -> str:
     """Return what to type next."""
-    shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - not bound, shown
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - shown, not bound
     base = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
     lines = [
         f"Serving {config.model_name!r} from {config.model_path}",

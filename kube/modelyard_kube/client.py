@@ -1,7 +1,7 @@
 """KubeClient: the few verbs that Modelyard uses, on plain dicts."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -15,6 +15,20 @@ _NOT_FOUND = 404
 _METADATA = "application/json;as=PartialObjectMetadata{list};g=meta.k8s.io;v=v1"
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What a request is about: an object, or with an empty name a collection."""
+
+    resource: Resource
+    namespace: str | None = None
+    name: str = ""
+    subresource: str = ""
+
+    @property
+    def path(self) -> str:
+        return self.resource.path(self.namespace, self.name, self.subresource)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,35 +95,29 @@ class KubeClient:
     ) -> Json:
         """Server-side apply; a `metadata.uid` in the manifest must be that of the live object."""
         metadata = manifest["metadata"]
+        target = _Target(resource, metadata["namespace"], metadata["name"], subresource)
         params = {"fieldManager": manager, "force": "true" if force else "false"}
-        return await self._send(
-            "PATCH",
-            resource,
-            metadata["namespace"],
-            metadata["name"],
-            subresource=subresource,
-            params=params,
-            body=manifest,
-            headers={"Content-Type": _APPLY},
-        )
+        headers = {"Content-Type": _APPLY}
+        return await self._send("PATCH", target, params=params, body=manifest, headers=headers)
 
     async def create(self, resource: Resource, manifest: Json) -> Json:
         """Create an object that must not exist."""
-        namespace = manifest["metadata"]["namespace"]
+        target = _Target(resource, manifest["metadata"]["namespace"])
         headers = {"Content-Type": "application/json"}
-        return await self._send("POST", resource, namespace, "", body=manifest, headers=headers)
+        return await self._send("POST", target, body=manifest, headers=headers)
 
     async def merge_patch(self, resource: Resource, namespace: str, name: str, patch: Json) -> Json:
         """Apply a JSON merge patch."""
-        headers = {"Content-Type": _MERGE}
-        return await self._send("PATCH", resource, namespace, name, body=patch, headers=headers)
+        target = _Target(resource, namespace, name)
+        return await self._send("PATCH", target, body=patch, headers={"Content-Type": _MERGE})
 
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str) -> None:
         """Delete the object with that uid; that it is gone already is no error."""
         body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
         headers = {"Content-Type": "application/json"}
         try:
-            await self._send("DELETE", resource, namespace, name, body=body, headers=headers)
+            target = _Target(resource, namespace, name)
+            await self._send("DELETE", target, body=body, headers=headers)
         except ClusterError as error:
             if error.status != _NOT_FOUND:
                 raise
@@ -140,7 +148,7 @@ class KubeClient:
         self, resource: Resource, namespace: str, name: str, headers: Mapping[str, str]
     ) -> Json | None:
         try:
-            return await self._send("GET", resource, namespace, name, headers=headers)
+            return await self._send("GET", _Target(resource, namespace, name), headers=headers)
         except ClusterError as error:
             if error.status == _NOT_FOUND:
                 return None
@@ -154,7 +162,7 @@ class KubeClient:
         if selector:
             params["labelSelector"] = selector
         while True:
-            answer = await self._send("GET", resource, None, "", params=params, headers=headers)
+            answer = await self._send("GET", _Target(resource), params=params, headers=headers)
             yield Page(answer["items"], answer["metadata"]["resourceVersion"])
             more = answer["metadata"].get("continue")
             if not more:
@@ -164,31 +172,21 @@ class KubeClient:
     async def _send(
         self,
         method: str,
-        resource: Resource,
-        namespace: str | None,
-        name: str,
+        target: _Target,
         *,
-        subresource: str = "",
         params: Mapping[str, str] | None = None,
         body: Json | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Json:
-        with _naming(resource.kind, namespace or "", name):
+        try:
             answer: Json = await self._transport.request(
                 method,
-                resource.path(namespace, name, subresource),
+                target.path,
                 params=params,
                 body=body,
                 headers=headers,
                 timeout_seconds=self._timeout_seconds,
             )
+        except ClusterError as error:
+            raise error.about(target.resource.kind, target.namespace or "", target.name) from None
         return answer
-
-
-@contextmanager
-def _naming(kind: str, namespace: str, name: str) -> Iterator[None]:
-    try:
-        yield
-    except ClusterError as error:
-        error.kind, error.namespace, error.name = kind, namespace, name
-        raise

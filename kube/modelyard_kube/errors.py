@@ -1,6 +1,6 @@
 """The one error that leaves this package: what the cluster refused, or that it did not answer."""
 
-from typing import Any
+from typing import Any, Self
 
 _UNANSWERED = 0
 _CONFLICT = 409
@@ -23,9 +23,6 @@ class ClusterError(Exception):
         *,
         status: int = _UNANSWERED,
         reason: str = "",
-        kind: str = "",
-        namespace: str = "",
-        name: str = "",
         causes: frozenset[str] = frozenset(),
         retry_after: float | None = None,
     ) -> None:
@@ -33,11 +30,14 @@ class ClusterError(Exception):
         self.message = message
         self.status = status
         self.reason = reason
-        self.kind = kind
-        self.namespace = namespace
-        self.name = name
         self.causes = causes
         self.retry_after = retry_after
+        self.kind = self.namespace = self.name = ""
+
+    def about(self, kind: str, namespace: str, name: str) -> Self:
+        """Say which object the request was about; name and namespace are empty for lists."""
+        self.kind, self.namespace, self.name = kind, namespace, name
+        return self
 
     @property
     def retriable(self) -> bool:

@@ -1,7 +1,4 @@
-"""Kubernetes Events: few, repeated ones counted, and never in the way of anything.
-
-core/v1, since `kubectl describe` and every dashboard read it; events.k8s.io is the same storage.
-"""
+"""Kubernetes Events: few, repeated ones counted, and never in the way of anything."""
 
 import asyncio
 import logging
@@ -18,7 +15,8 @@ from modelyard_kube.resources import EVENTS
 logger = logging.getLogger(__name__)
 
 _CONFLICT = 409
-_MAX_MESSAGE = 1024  # the API server's own bound
+_MAX_NOTE_BYTES = 1024  # the API server's own bound
+_ACTION = "Reconcile"
 _MAX_SERIES = 4096
 _MAX_WAITING = 1000
 #: A message repeated within this time is only counted.
@@ -106,11 +104,11 @@ class Aggregator:
     def _build(
         self, subject: Subject, notice: Notice, name: str, series: _Series, now: datetime
     ) -> dict[str, Any]:
-        return {
+        manifest: dict[str, Any] = {
             "apiVersion": EVENTS.api_version,
             "kind": EVENTS.kind,
             "metadata": {"name": name, "namespace": subject.namespace},
-            "involvedObject": {
+            "regarding": {
                 "apiVersion": subject.api_version,
                 "kind": subject.kind,
                 "namespace": subject.namespace,
@@ -119,14 +117,15 @@ class Aggregator:
             },
             "type": notice.type,
             "reason": notice.reason,
-            "message": notice.message[:_MAX_MESSAGE],
-            "count": series.count,
-            "firstTimestamp": _format(series.first),
-            "lastTimestamp": _format(now),
-            "source": {"component": self.component},
-            "reportingComponent": self.component,
+            "action": _ACTION,
+            "note": _clip(notice.message),
+            "eventTime": _format(series.first),
+            "reportingController": self.component,
             "reportingInstance": self.instance,
         }
+        if series.count > 1:
+            manifest["series"] = {"count": series.count, "lastObservedTime": _format(now)}
+        return manifest
 
 
 class EventRecorder:
@@ -167,12 +166,12 @@ class EventRecorder:
                     raise
             else:
                 return
-        # The name says what happened to whom, so a process started since has the same series.
-        metadata = post.manifest["metadata"]
-        patch = {"lastTimestamp": post.manifest["lastTimestamp"]}
-        if not post.is_first:
-            patch["count"] = post.manifest["count"]
-        await self._client.merge_patch(EVENTS, metadata["namespace"], metadata["name"], patch)
+        # The name says what happened to whom, so a process before this one has posted the same.
+        metadata, now = post.manifest["metadata"], post.manifest["eventTime"]
+        series = post.manifest.get("series", {"count": 2, "lastObservedTime": now})
+        await self._client.merge_patch(
+            EVENTS, metadata["namespace"], metadata["name"], {"series": series}
+        )
 
 
 def _build_name(subject: Subject, notice: Notice) -> str:
@@ -187,4 +186,8 @@ def _remember(entries: OrderedDict[str, Any], key: str, value: object) -> None:
 
 
 def _format(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _clip(text: str) -> str:
+    return text.encode()[:_MAX_NOTE_BYTES].decode(errors="ignore")

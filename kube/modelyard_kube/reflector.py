@@ -41,8 +41,9 @@ Name = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class WatchSettings:
-    """How a reflector reads. Bookmarks come about once a minute, so silence means a dead watch."""
+    """What a reflector reads, and how. Bookmarks come every minute: silence is a dead watch."""
 
+    selector: str = ""
     page_size: int = 500
     server_seconds: int = 290
     silence_seconds: float = 90.0
@@ -61,23 +62,21 @@ class Reflector(Generic[R]):
         client: KubeClient,
         resource: Resource,
         *,
-        selector: str,
         project: Callable[[dict[str, Any]], R],
         index: Callable[[R], Hashable],
         on_change: Callable[[R | None, R | None], None],
         backoff: Backoff,
-        settings: WatchSettings | None = None,
+        settings: WatchSettings,
     ) -> None:
         self.resource = resource
         self.synced = asyncio.Event()
         self.last_heard = monotonic()
         self._client = client
-        self._selector = selector
         self._project = project
         self._index = index
         self._on_change = on_change
         self._backoff = backoff
-        self._settings = settings or WatchSettings()
+        self._settings = settings
         self._records: dict[Name, R] = {}
         self._groups: dict[Hashable, dict[Name, R]] = {}
 
@@ -120,7 +119,7 @@ class Reflector(Generic[R]):
         listed: dict[Name, R] = {}
         since = ""
         async for page in self._client.list(
-            self.resource, selector=self._selector, page_size=self._settings.page_size
+            self.resource, selector=self._settings.selector, page_size=self._settings.page_size
         ):
             since = page.resource_version
             for body in page.items:
@@ -160,7 +159,7 @@ class Reflector(Generic[R]):
     async def _watch(self, since: str) -> str:
         async with self._client.watch(
             self.resource,
-            selector=self._selector,
+            selector=self._settings.selector,
             since=since,
             server_seconds=round(self._backoff.spread(self._settings.server_seconds)),
             silence_seconds=self._settings.silence_seconds,
@@ -173,7 +172,6 @@ class Reflector(Generic[R]):
                         status.get("message", "error in the watch"),
                         status=status.get("code", 0),
                         reason=status.get("reason", ""),
-                        kind=self.resource.kind,
                     )
                 since = event["object"]["metadata"]["resourceVersion"]
                 self._handle(event["type"], event["object"])

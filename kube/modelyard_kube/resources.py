@@ -25,4 +25,4 @@ class Resource:
 DEPLOYMENTS: Final = Resource("apps/v1", "Deployment", "deployments")
 SERVICES: Final = Resource("v1", "Service", "services")
 PODS: Final = Resource("v1", "Pod", "pods")
-EVENTS: Final = Resource("v1", "Event", "events")
+EVENTS: Final = Resource("events.k8s.io/v1", "Event", "events")

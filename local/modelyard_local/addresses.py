@@ -1,4 +1,4 @@
-"""Address ranges of clusters: each cluster has its own, so that several run at once and the host can route to all."""
+"""Address ranges of clusters: each has its own, so that several run and the host reaches all."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -79,6 +79,6 @@ def allot(taken: Iterable[int], host_networks: Iterable[IPv4Network]) -> Address
         if index not in used and not addresses.overlaps(networks):
             return addresses
     raise LocalError(
-        f"no free address range: {len(used)} clusters exist and the host's own routes use the rest of "
+        f"no free address range: {len(used)} clusters exist, the host's own routes use the rest of "
         f"{_LINKS}, {_PODS} and 10.160.0.0-10.223.255.255; end a cluster with `down NAME`"
     )

@@ -1,4 +1,4 @@
-"""Building images from Dockerfiles without a daemon. buildah's store is ours alone, in the cache folder."""
+"""Building images from Dockerfiles without a daemon, in a store of our own."""
 
 import os
 import shutil
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import recipes
-
 from .paths import REPOSITORY, cache_root
 from .progress import Report, run_logged
 from .registry_settings import Settings
@@ -37,8 +36,16 @@ class Buildah:
         with tempfile.TemporaryDirectory(dir=self.folder) as text:
             folder = Path(text)
             packages = f"--include={','.join(recipes.BASE_PACKAGES)}"
-            command = ["mmdebstrap", "--variant=minbase", packages, recipes.BASE_SUITE, folder / "base.tar"]
-            run_logged(command, title="making the base image", log=self._log("base"), report=self.report)
+            command = [
+                "mmdebstrap",
+                "--variant=minbase",
+                packages,
+                recipes.BASE_SUITE,
+                str(folder / "base.tar"),
+            ]
+            run_logged(
+                command, title="making the base image", log=self._log("base"), report=self.report
+            )
             (folder / "Dockerfile").write_text("FROM scratch\nADD base.tar /\n")
             self._run("packing the base image", "bud", "--tag", reference, str(folder), log="base")
 
@@ -68,17 +75,36 @@ class Buildah:
             self._run(title, "bud", *options, str(REPOSITORY), log=log)
 
     def store(self, reference: str, layout: Path) -> str:
-        """Copy an image into an OCI layout, skipping blobs that it has; returns the manifest's digest.
+        """Copy an image into an OCI layout, skipping blobs that it has; returns its digest.
 
         By skopeo, because `buildah push` compresses what goes into a layout, each time anew.
         """
         with tempfile.TemporaryDirectory() as text:
             digest = Path(text, "digest")
-            source = f"containers-storage:[overlay@{self.folder / 'store'}+{self.folder / 'run'}]{reference}"
-            options = ["--insecure-policy", "--dest-oci-accept-uncompressed-layers", f"--digestfile={digest}"]
-            command = [*_OWN_MOUNTS, "skopeo", "copy", "--quiet", *options, source, f"oci:{layout}:latest"]
+            folders = f"{self.folder / 'store'}+{self.folder / 'run'}"
+            source = f"containers-storage:[overlay@{folders}]{reference}"
+            options = [
+                "--insecure-policy",
+                "--dest-oci-accept-uncompressed-layers",
+                f"--digestfile={digest}",
+            ]
+            command = [
+                *_OWN_MOUNTS,
+                "skopeo",
+                "copy",
+                "--quiet",
+                *options,
+                source,
+                f"oci:{layout}:latest",
+            ]
             title = f"storing {reference}"
-            run_logged(command, title=title, log=self._log("store"), report=self.report, env=self._environment())
+            run_logged(
+                command,
+                title=title,
+                log=self._log("store"),
+                report=self.report,
+                env=self._environment(),
+            )
             return digest.read_text().strip()
 
     def remove(self, references: list[str]) -> None:
@@ -89,16 +115,26 @@ class Buildah:
     def _run(self, title: str, command: str, *arguments: str, log: str) -> None:
         options = ["--isolation=chroot", "--layers=false"] if command == "bud" else []
         argv = [*self._words(), command, *options, *arguments]
-        run_logged(argv, title=title, log=self._log(log), report=self.report, env=self._environment())
+        run_logged(
+            argv, title=title, log=self._log(log), report=self.report, env=self._environment()
+        )
 
     def _ask(self, *arguments: str) -> str | None:
         done = subprocess.run(
-            [*self._words(), *arguments], capture_output=True, text=True, env=self._environment(), check=False
+            [*self._words(), *arguments],
+            capture_output=True,
+            text=True,
+            env=self._environment(),
+            check=False,
         )
         return None if done.returncode else done.stdout
 
     def _words(self) -> list[str]:
-        store = [f"--root={self.folder / 'store'}", f"--runroot={self.folder / 'run'}", "--storage-driver=overlay"]
+        store = [
+            f"--root={self.folder / 'store'}",
+            f"--runroot={self.folder / 'run'}",
+            "--storage-driver=overlay",
+        ]
         return [*_OWN_MOUNTS, "buildah", *store]
 
     def _environment(self) -> dict[str, str]:
@@ -118,7 +154,7 @@ def open_buildah(report: Report) -> Buildah:
 
 
 def find_uv_cache() -> Path:
-    """uv's cache on this machine, so that a build downloads nothing that is already here."""
+    """Uv's cache on this machine, so that a build downloads nothing that is already here."""
     if uv := shutil.which("uv"):
         done = subprocess.run([uv, "cache", "dir"], capture_output=True, text=True, check=False)
         if not done.returncode and (text := done.stdout.strip()):

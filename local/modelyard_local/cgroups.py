@@ -14,7 +14,7 @@ _CONTROLLERS_V2 = ("cpu", "cpuset", "hugetlb", "io", "memory", "pids")
 
 
 def read_hierarchies(mounts: str) -> list[tuple[Path, bool]]:
-    """Mount points of cgroup hierarchies in the text of /proc/mounts, and whether each is of version 2."""
+    """Mount points of cgroups in the text of /proc/mounts, and whether each is of version 2."""
     found = []
     for line in mounts.splitlines():
         _, where, kind, *_ = line.split()
@@ -26,7 +26,9 @@ def read_hierarchies(mounts: str) -> list[tuple[Path, bool]]:
 def has_controllers() -> bool:
     """Whether the kubelet will find what it needs."""
     hierarchies = read_hierarchies(Path("/proc/mounts").read_text())
-    return any(path.name == "memory" or (path / "cgroup.controllers").exists() for path, _ in hierarchies)
+    return any(
+        path.name == "memory" or (path / "cgroup.controllers").exists() for path, _ in hierarchies
+    )
 
 
 def is_version_1() -> bool:
@@ -35,7 +37,7 @@ def is_version_1() -> bool:
 
 
 def create(name: str) -> None:
-    """Make the cgroup everywhere; with one of its own, a kubelet leaves other clusters' pods alone."""
+    """Make the cgroup everywhere; kubelets that shared one would clear each other's pods."""
     for path, is_v2 in read_hierarchies(Path("/proc/mounts").read_text()):
         if is_v2 and path == _ROOT:
             offered = (path / "cgroup.controllers").read_text().split()
@@ -67,9 +69,9 @@ def _remove_one(folder: Path, deadline: float) -> None:
     while True:
         try:
             folder.rmdir()
-            return
+            break
         except FileNotFoundError:
-            return
+            break
         except OSError as error:  # busy for a moment after its last process died
             if time.monotonic() > deadline:
                 raise LocalError(f"cgroup {folder} does not go away: {error}") from error

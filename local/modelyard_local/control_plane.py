@@ -1,12 +1,13 @@
-"""etcd, API server, controller manager, scheduler and kwok, by kwokctl inside the cluster's network namespace."""
+"""etcd, API server, controllers, scheduler and kwok, by kwokctl in the cluster's network."""
 
 import base64
 import json
 import os
+import ssl
 import urllib.error
 import urllib.request
-import ssl
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 from . import network, processes
@@ -16,7 +17,9 @@ from .processes import Process
 from .progress import Report, run_logged, wait_until
 from .state import Files
 
-FAKE_NODE_ANNOTATION = "kwok.x-k8s.io/node"  # kwok plays the nodes that carry it with the value "fake", and no others
+FAKE_NODE_ANNOTATION = (
+    "kwok.x-k8s.io/node"  # kwok plays the nodes that carry it with the value "fake", and no others
+)
 
 _PROGRAMS = {
     "etcd": "etcd",
@@ -26,8 +29,15 @@ _PROGRAMS = {
     "kwok": "kwokController",
     "kubectl": "kubectl",
 }
-_DAEMONS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller")
+_DAEMONS = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kwok-controller",
+)
 
+_ETCD_PORT = 2379
 _AUDIT_POLICY_FILE = "audit-policy.yaml"
 _AUDIT_POLICY = """\
 apiVersion: audit.k8s.io/v1
@@ -43,27 +53,46 @@ class Options:
     """What may differ between control planes."""
 
     audit: bool = False  # an audit log with microsecond times, in logs/audit.log
-    api_limits: bool = True  # API priority and fairness and client rate limits; benchmarks may turn them off
+    api_limits: bool = (
+        True  # API priority and fairness and client rate limits; benchmarks may turn them off
+    )
     heartbeat_factor: float = 5.0  # kwokctl's default; lower it to notice a lost node earlier
 
 
-def build_config(files: Files, addresses: Addresses, programs: Path, options: Options) -> dict[str, object]:
-    """kwokctl's configuration."""
+def build_config(
+    files: Files, addresses: Addresses, programs: Path, options: Options
+) -> dict[str, object]:
+    """Kwokctl's configuration."""
     certificates = files.kwok / "pki"
-    binaries: dict[str, object] = {f"{key}Binary": str(programs / name) for name, key in _PROGRAMS.items()}
-    audit: dict[str, object] = {"kubeAuditPolicy": str(files.folder / _AUDIT_POLICY_FILE)} if options.audit else {}
+    binaries: dict[str, object] = {
+        f"{key}Binary": str(programs / name) for name, key in _PROGRAMS.items()
+    }
+    audit: dict[str, object] = (
+        {"kubeAuditPolicy": str(files.folder / _AUDIT_POLICY_FILE)} if options.audit else {}
+    )
     api_server = {
         "service-cluster-ip-range": str(addresses.services),
-        # Without an address that others reach, the Service `kubernetes` points to where nobody listens.
+        # Without an address that others reach, the Service `kubernetes` points to where nobody
+        # listens.
         "advertise-address": str(addresses.node),
-        # For `kubectl logs` and `exec`: without these the node's name is looked up, and the kubelet sees nobody.
+        # For `kubectl logs` and `exec`: without these the node's name is looked up, and the kubelet
+        # sees nobody.
         "kubelet-preferred-address-types": "InternalIP",
         "kubelet-client-certificate": str(certificates / "admin.crt"),
         "kubelet-client-key": str(certificates / "admin.key"),
     }
+    etcd = {
+        "unsafe-no-fsync": "true",  # a cluster to throw away; the disk is often the bottleneck
+        # It asks nobody who they are, so pods and other users of this machine must not reach it.
+        "listen-client-urls": f"http://127.0.0.1:{_ETCD_PORT}",
+        "listen-peer-urls": f"http://127.0.0.1:{_ETCD_PORT + 1}",
+    }
     if options.audit:
         api_server["audit-log-maxsize"] = "1000"
-    kwok = {"manage-all-nodes": "false", "manage-nodes-with-annotation-selector": f"{FAKE_NODE_ANNOTATION}=fake"}
+    kwok = {
+        "manage-all-nodes": "false",
+        "manage-nodes-with-annotation-selector": f"{FAKE_NODE_ANNOTATION}=fake",
+    }
     return {
         "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
         "kind": "KwokctlConfiguration",
@@ -71,30 +100,50 @@ def build_config(files: Files, addresses: Addresses, programs: Path, options: Op
             **binaries,
             **audit,
             "runtime": "binary",
-            "bindAddress": "0.0.0.0",  # of the namespace
+            "bindAddress": "0.0.0.0",  # noqa: S104 - of the namespace
+            "etcdPort": _ETCD_PORT,
+            "etcdPeerPort": _ETCD_PORT + 1,
             "kubeApiserverPort": API_PORT,
             "kubeApiserverCertSANs": [str(addresses.kubernetes_service), str(addresses.node)],
             "disableQPSLimits": not options.api_limits,
             "heartbeatFactor": options.heartbeat_factor,
         },
         "componentsPatches": [
-            _patch("etcd", {"unsafe-no-fsync": "true"}),  # a cluster to throw away; the disk is often the bottleneck
+            _patch("etcd", etcd, override=True),
             _patch("kube-apiserver", api_server),
-            _patch("kube-controller-manager", {"service-cluster-ip-range": str(addresses.services)}),
+            _patch(
+                "kube-controller-manager", {"service-cluster-ip-range": str(addresses.services)}
+            ),
             _patch("kwok-controller", kwok),
         ],
     }
 
 
-def start(files: Files, addresses: Addresses, programs: Path, options: Options, report: Report) -> list[Process]:
+def start(
+    files: Files, addresses: Addresses, programs: Path, options: Options, report: Report
+) -> list[Process]:
     """Bring the control plane up and write the kubeconfig; returns its processes."""
     files.kwok.mkdir(parents=True, exist_ok=True)
     (files.kwok / "logs").symlink_to(files.logs)  # so that logs outlive `down`
     (files.folder / _AUDIT_POLICY_FILE).write_text(_AUDIT_POLICY)
     config = files.folder / "kwokctl.json"
     config.write_text(json.dumps(build_config(files, addresses, programs, options), indent=1))
-    environment = {**os.environ, "KWOK_WORKDIR": str(files.folder / "kwok"), "PATH": f"{programs}:{os.environ['PATH']}"}
-    command = ["kwokctl", "create", "cluster", "--name", files.name, "--config", str(config), "--kubeconfig", ""]
+    environment = {
+        **os.environ,
+        "KWOK_WORKDIR": str(files.folder / "kwok"),
+        "PATH": f"{programs}:{os.environ['PATH']}",
+    }
+    command = [
+        "kwokctl",
+        "create",
+        "cluster",
+        "--name",
+        files.name,
+        "--config",
+        str(config),
+        "--kubeconfig",
+        "",
+    ]
     run_logged(
         [*network.enter(files.namespace), *command],
         title="starting the control plane",
@@ -104,11 +153,18 @@ def start(files: Files, addresses: Addresses, programs: Path, options: Options, 
     )
     write_kubeconfig(files, addresses)
     started = [_find_daemon(files, name) for name in _DAEMONS]
-    wait_until(lambda: is_ready(files, addresses), title="waiting for the API", timeout_seconds=90, report=report)
+    wait_until(
+        lambda: is_ready(files, addresses),
+        title="waiting for the API",
+        timeout_seconds=90,
+        report=report,
+    )
     return started
 
 
-def build_kubeconfig(server: str, authority: bytes, certificate: bytes, key: bytes) -> dict[str, object]:
+def build_kubeconfig(
+    server: str, authority: bytes, certificate: bytes, key: bytes
+) -> dict[str, object]:
     """A kubeconfig that needs no other file."""
 
     def encode(data: bytes) -> str:
@@ -131,7 +187,9 @@ def write_kubeconfig(files: Files, addresses: Addresses) -> None:
     certificates = files.kwok / "pki"
     parts = [(certificates / name).read_bytes() for name in ("ca.crt", "admin.crt", "admin.key")]
     files.kubeconfig.touch(mode=0o600)
-    files.kubeconfig.write_text(json.dumps(build_kubeconfig(addresses.api_server, *parts), indent=1))
+    files.kubeconfig.write_text(
+        json.dumps(build_kubeconfig(addresses.api_server, *parts), indent=1)
+    )
 
 
 def is_ready(files: Files, addresses: Addresses) -> bool:
@@ -144,7 +202,7 @@ def is_ready(files: Files, addresses: Addresses) -> bool:
         # No proxy: the address is of this machine.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), handler)
         with opener.open(f"{addresses.api_server}/readyz", timeout=5) as answer:
-            return bool(answer.status == 200)
+            return bool(answer.status == HTTPStatus.OK)
     except (OSError, urllib.error.URLError):
         return False
 
@@ -157,5 +215,8 @@ def _find_daemon(files: Files, name: str) -> Process:
     return process
 
 
-def _patch(component: str, arguments: dict[str, str]) -> dict[str, object]:
-    return {"name": component, "extraArgs": [{"key": key, "value": value} for key, value in arguments.items()]}
+def _patch(
+    component: str, arguments: dict[str, str], *, override: bool = False
+) -> dict[str, object]:
+    extra = [{"key": key, "value": value, "override": override} for key, value in arguments.items()]
+    return {"name": component, "extraArgs": extra}

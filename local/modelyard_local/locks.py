@@ -1,4 +1,4 @@
-"""Locks between processes, by files; released by the kernel when their holder ends, however it ends."""
+"""Locks between processes, by files; the kernel releases them however their holder ends."""
 
 import fcntl
 from collections.abc import Callable, Iterator

@@ -1,7 +1,7 @@
 """A network namespace per cluster, joined to the host by a veth pair and routes.
 
-kube-proxy's tables and the programs' ports have fixed names, so clusters need namespaces of their own; and what listens
-on all addresses inside one reaches nobody outside this machine.
+kube-proxy's tables and the programs' ports have fixed names, so clusters need namespaces of their
+own; and what listens on all addresses inside one reaches nobody outside this machine.
 """
 
 import json
@@ -18,7 +18,11 @@ def read_host_networks() -> list[IPv4Network]:
     """The ranges that the host routes anywhere, its default route aside."""
     routes = json.loads(_ip("-json", "-4", "route", "show", "table", "all") or "[]")
     texts = (route["dst"] for route in routes if route.get("dst", "default") != "default")
-    return [IPv4Network(text, strict=False) for text in texts if not text.startswith(("127.", "0.0.0.0"))]
+    return [
+        IPv4Network(text, strict=False)
+        for text in texts
+        if not text.startswith(("127.", "0.0.0.0"))  # noqa: S104 - not an address to bind
+    ]
 
 
 def create(namespace: Path, addresses: Addresses) -> None:
@@ -29,7 +33,7 @@ def create(namespace: Path, addresses: Addresses) -> None:
     _ip(*inside, "link", "set", "lo", "up")
     _ip("link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", name)
     _ip("address", "add", f"{addresses.gateway}/{prefix}", "dev", link)
-    _ip("link", "set", link, "up")
+    _ip("link", "set", link, "alias", name, "up")  # by which `remove` finds it
     _ip(*inside, "address", "add", f"{addresses.node}/{prefix}", "dev", "eth0")
     _ip(*inside, "link", "set", "eth0", "up")
     _ip(*inside, "route", "add", "default", "via", str(addresses.gateway))
@@ -39,10 +43,11 @@ def create(namespace: Path, addresses: Addresses) -> None:
     _run([*enter(namespace), *forward])
 
 
-def remove(namespace: Path, addresses: Addresses | None) -> None:
+def remove(namespace: Path) -> None:
     """Undo `create`, however far it came. The host's routes go with the link."""
-    if addresses and Path("/sys/class/net", addresses.host_link).exists():
-        _ip("link", "delete", addresses.host_link)
+    for alias in Path("/sys/class/net").glob("*/ifalias"):
+        if alias.read_text().strip() == namespace.name:
+            _ip("link", "delete", alias.parent.name)
     if namespace.exists():
         _ip("netns", "delete", namespace.name)
 

@@ -1,4 +1,4 @@
-"""The configuration of the real node's programs, as text: containerd, CNI, kubelet, kube-proxy, CoreDNS."""
+"""Configuration of the real node: containerd, CNI, kubelet, kube-proxy, CoreDNS."""
 
 import json
 from dataclasses import dataclass
@@ -6,7 +6,9 @@ from pathlib import Path
 
 from .addresses import Addresses
 
-CONTAINERD_SOCKET = "/run/containerd/containerd.sock"  # of the node's own mount namespace, as are all paths in /run
+CONTAINERD_SOCKET = (
+    "/run/containerd/containerd.sock"  # of the node's own mount namespace, as are all paths in /run
+)
 PAUSE_IMAGE = "localhost/modelyard/pause:local"
 KUBELET_PORT = 10250
 DNS_READY_PORT = 8181
@@ -41,7 +43,7 @@ def build_files(node: Node) -> dict[str, str]:
 
 
 def build_containerd(node: Node) -> str:
-    """containerd's configuration, version 3."""
+    """Containerd's configuration, version 3."""
     return f"""\
 version = 3
 root = "{node.images}"
@@ -50,11 +52,17 @@ state = "/run/containerd"
 [grpc]
 address = "{CONTAINERD_SOCKET}"
 
+# Layers are put into the store before the image that names them: a collection that starts by
+# itself in between would take them for garbage. Removing an image starts one.
+[plugins.'io.containerd.gc.v1.scheduler']
+mutation_threshold = 1000000000
+
 [plugins.'io.containerd.cri.v1.images'.pinned_images]
 sandbox = "{PAUSE_IMAGE}"
 
 [plugins.'io.containerd.cri.v1.runtime']
-# Without CAP_SYS_RESOURCE, which containers and sandboxed machines lack, runc dies on a lower score.
+# Without CAP_SYS_RESOURCE, which containers and sandboxed machines lack, runc dies on a lower
+# score.
 restrict_oom_score_adj = true
 # Else a file per pod stays behind in the host's /run/netns.
 netns_mounts_under_state_dir = true
@@ -80,7 +88,13 @@ def build_cni(node: Node) -> dict[str, object]:
         "routes": [{"dst": "0.0.0.0/0"}],
         "dataDir": "/run/containerd/addresses",
     }
-    bridge = {"type": "bridge", "bridge": "cni0", "isGateway": True, "hairpinMode": True, "ipam": ipam}
+    bridge = {
+        "type": "bridge",
+        "bridge": "cni0",
+        "isGateway": True,
+        "hairpinMode": True,
+        "ipam": ipam,
+    }
     ports = {"type": "portmap", "backend": "nftables", "capabilities": {"portMappings": True}}
     return {"cniVersion": "1.0.0", "name": node.cgroup, "plugins": [bridge, ports]}
 
@@ -104,8 +118,13 @@ def build_kubelet(node: Node) -> dict[str, object]:
         "failCgroupV1": not node.cgroup_v1,
         "failSwapOn": False,
         "enforceNodeAllocatable": [],
-        # The machine is not the cluster's alone: it evicts only when almost nothing is left, and keeps its images.
-        "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
+        # The machine is not the cluster's alone: it evicts only when almost nothing is left, and
+        # keeps its images.
+        "evictionHard": {
+            "memory.available": "100Mi",
+            "nodefs.available": "1%",
+            "imagefs.available": "1%",
+        },
         "imageGCHighThresholdPercent": 100,
         "serializeImagePulls": False,
         "clusterDomain": "cluster.local",
@@ -128,7 +147,7 @@ def build_kube_proxy(node: Node) -> dict[str, object]:
 
 
 def build_corefile(node: Node) -> str:
-    """The cluster's DNS. It knows the cluster's names only; others are refused at once instead of timing out."""
+    """The cluster's DNS; names outside the cluster are refused at once instead of timing out."""
     return f"""\
 .:53 {{
     bind {node.addresses.node}

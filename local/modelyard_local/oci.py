@@ -1,4 +1,4 @@
-"""A store of images in the OCI image layout: blobs by digest, kept once, and names that point to manifests.
+"""A store of images in the OCI layout: blobs by digest, kept once, and names for manifests.
 
 Layers are not compressed: compressing gigabytes of weights costs minutes and wins little.
 """
@@ -9,13 +9,16 @@ import json
 import os
 import tarfile
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote, unquote
 
 from .errors import LocalError
+from .locks import exclusive
 from .paths import cache_root
+from .progress import Report
 
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -27,7 +30,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 class Blob:
     """A blob, as manifests describe it."""
 
-    mediaType: str
+    mediaType: str  # noqa: N815 - as in the specification
     digest: str
     size: int
 
@@ -67,6 +70,13 @@ class Layout:
         """The file of a blob."""
         return self.blobs / blob.hex
 
+    def locked(self, report: Report) -> AbstractContextManager[None]:
+        """Held by whoever adds or forgets."""
+        return exclusive(
+            self.folder / ".lock",
+            waiting=lambda: report("another process works on images; waiting …"),
+        )
+
     def create(self) -> None:
         """Make an empty store, or leave the one that is there."""
         for folder in (self.blobs, self.folder / "names"):
@@ -102,7 +112,9 @@ class Layout:
             return None
         manifest = json.loads(data)
         blob = Blob(_MANIFEST, digest, len(data))
-        image = Image(reference, blob, _parse(manifest["config"]), tuple(map(_parse, manifest["layers"])))
+        image = Image(
+            reference, blob, _parse(manifest["config"]), tuple(map(_parse, manifest["layers"]))
+        )
         return image if all(self.path(each).exists() for each in image.blobs) else None
 
     def get(self, reference: str) -> Image:
@@ -114,11 +126,15 @@ class Layout:
 
     def references(self) -> list[str]:
         """The names of all images, the newest first."""
-        paths = sorted((self.folder / "names").glob("*"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        paths = sorted(
+            (self.folder / "names").glob("*"),
+            key=lambda path: path.stat().st_mtime_ns,
+            reverse=True,
+        )
         return [unquote(path.name) for path in paths]
 
     def forget(self, references: Iterable[str]) -> None:
-        """Remove names, then every blob that no name needs. Nobody may add to the store meanwhile."""
+        """Remove names, then every blob that no name needs; nobody may add meanwhile."""
         for reference in references:
             (self.folder / "names" / quote(reference, safe="")).unlink(missing_ok=True)
         images = filter(None, map(self.find, self.references()))
@@ -159,9 +175,15 @@ def open_layout() -> Layout:
 
 def build_import_archive(layout: Layout, image: Image) -> bytes:
     """A tar to import an image from whose layers lie in the importer's store already."""
-    described = {**asdict(image.manifest), "annotations": {"io.containerd.image.name": image.reference}}
+    described = {
+        **asdict(image.manifest),
+        "annotations": {"io.containerd.image.name": image.reference},
+    }
     index = {"schemaVersion": 2, "manifests": [described]}
-    members = {"oci-layout": b'{"imageLayoutVersion": "1.0.0"}', "index.json": json.dumps(index).encode()}
+    members = {
+        "oci-layout": b'{"imageLayoutVersion": "1.0.0"}',
+        "index.json": json.dumps(index).encode(),
+    }
     for blob in (image.manifest, image.config):
         members[f"blobs/sha256/{blob.hex}"] = layout.path(blob).read_bytes()
     target = io.BytesIO()

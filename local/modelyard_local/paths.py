@@ -8,7 +8,8 @@ from .errors import LocalError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-# Names become namespaces, cgroups, file names and node names, and unix sockets lie below them (108 bytes at most).
+# Names become namespaces, cgroups, file names and node names, and unix sockets lie below them (108
+# bytes at most).
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,28}[a-z0-9])?")
 
 
@@ -23,7 +24,9 @@ def cache_root() -> Path:
 def parse_cluster_name(name: str) -> str:
     """Return the name if it can be a cluster's, else say what can."""
     if not _NAME.fullmatch(name):
-        raise LocalError(f"cluster name {name!r} is not usable: take 1 to 30 of a-z, 0-9 and '-', a letter first")
+        raise LocalError(
+            f"cluster name {name!r} is not usable: take 1 to 30 of a-z, 0-9 and '-', a letter first"
+        )
     return name
 
 

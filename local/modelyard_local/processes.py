@@ -1,5 +1,6 @@
-"""Processes that outlive us: started in a session of their own, known by pid and start time, ended by those alone."""
+"""Processes that outlive us: known by pid and start time, and signalled by those alone."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -12,7 +13,8 @@ from .errors import LocalError
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
-# The shell leaves at once, so that the child belongs to init and not to us: no zombie, no warning about a lost child.
+# The shell leaves at once, so that the child belongs to init and not to us: no zombie, no warning
+# about a lost child.
 _START = 'log=$1; shift; setsid "$@" >>"$log" 2>&1 </dev/null & echo $!'
 
 
@@ -31,7 +33,12 @@ def boot_id() -> str:
 
 
 def start(
-    name: str, argv: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    name: str,
+    argv: Sequence[str | Path],
+    *,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
 ) -> Process:
     """Start a program in the background, its output appended to `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +74,7 @@ def end(processes: Iterable[Process], *, grace_seconds: float) -> None:
 
 
 def find_in_network(namespace: Path) -> list[Process]:
-    """All processes in a network namespace: whoever is in a cluster's own namespace belongs to it."""
+    """All processes in a network namespace: whoever is in a cluster's belongs to it."""
     try:
         wanted = namespace.stat()
     except FileNotFoundError:
@@ -89,21 +96,21 @@ def find_in_network(namespace: Path) -> list[Process]:
 def _signal(processes: Iterable[Process], number: signal.Signals) -> None:
     for process in processes:
         if is_alive(process):
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, number)
-            except ProcessLookupError:
-                pass
 
 
 def _wait_for_end(processes: list[Process], seconds: float) -> list[Process]:
     deadline = time.monotonic() + seconds
-    while (processes := [each for each in processes if is_alive(each)]) and time.monotonic() < deadline:
+    while (
+        processes := [each for each in processes if is_alive(each)]
+    ) and time.monotonic() < deadline:
         time.sleep(0.02)
     return processes
 
 
 def _read_stat(pid: int) -> int | None:
-    """The start time in clock ticks since boot, None if there is no such process or it is a zombie."""
+    """The start time in clock ticks since boot; None if there is none, or a zombie."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""The pinned programs: Go modules under local/programs, built once, cached outside the repository by content."""
+"""The pinned programs: Go modules under local/programs, built once and cached by content."""
 
 import hashlib
 import os
@@ -10,11 +10,13 @@ from . import toolchain
 from .errors import LocalError
 from .locks import exclusive
 from .paths import REPOSITORY, cache_root
-from .progress import Report, run_logged
+from .progress import Report, pulsing, run_logged
 
 SOURCES = REPOSITORY / "local/programs"
 
-_KUBERNETES = "v1.36.3"  # as in kubernetes/go.mod; the ldflags make the programs say so (else v0.0.0)
+_KUBERNETES = (
+    "v1.36.3"  # as in kubernetes/go.mod; the ldflags make the programs say so (else v0.0.0)
+)
 _STRIP = "-s -w"
 
 
@@ -23,9 +25,10 @@ class Group:
     """One Go module: its dependencies must agree with one another, not with other groups'."""
 
     name: str
+    module: str = ""  # its folder, where that is not the name
     ldflags: str = _STRIP
     tags: str = ""
-    packages: tuple[str, ...] = ()  # of our own, beside the tools of go.mod
+    packages: tuple[str, ...] = ("tool",)  # all tools of go.mod
     renames: dict[str, str] = field(default_factory=dict)
 
 
@@ -45,11 +48,19 @@ GROUPS = {
     group.name: group
     for group in (
         Group("kubernetes", ldflags=_kubernetes_ldflags(_KUBERNETES), renames={"server": "etcd"}),
+        Group(  # for machines with Docker, which need nothing else of Kubernetes
+            "kubectl",
+            module="kubernetes",
+            ldflags=_kubernetes_ldflags(_KUBERNETES),
+            packages=("k8s.io/kubernetes/cmd/kubectl",),
+        ),
         Group("kwok"),
-        Group("node", tags="no_btrfs,no_zfs", packages=("./pause",)),
+        Group("node", tags="no_btrfs,no_zfs", packages=("tool", "./pause")),
         Group("helm"),
         Group("dns"),
-        Group("kind", packages=("./checkconfig",)),  # only where Docker is, and to check kind-config.yaml
+        Group(
+            "kind", packages=("tool", "./checkconfig")
+        ),  # only where Docker is, and to check kind-config.yaml
     )
 }
 CONTROL_PLANE = ("kubernetes", "kwok")
@@ -60,7 +71,12 @@ EVERYDAY = (*CONTROL_PLANE, *NODE, "helm")
 def build_key(group: Group, sources: dict[str, bytes]) -> str:
     """The name of a group's cache folder: another content, another folder."""
     digest = hashlib.sha256()
-    for part in (group.ldflags, group.tags, *group.packages, *map(str, sorted(group.renames.items()))):
+    for part in (
+        group.ldflags,
+        group.tags,
+        *group.packages,
+        *map(str, sorted(group.renames.items())),
+    ):
         digest.update(part.encode() + b"\0")
     for name in sorted(sources):
         digest.update(name.encode() + b"\0" + sources[name] + b"\0")
@@ -69,11 +85,15 @@ def build_key(group: Group, sources: dict[str, bytes]) -> str:
 
 def folder_of(group: Group) -> Path:
     """Where a group's programs lie once built."""
-    source = SOURCES / group.name
+    source = _source(group)
     files = [*source.glob("go.*"), *source.rglob("*.go")]
     if not files:
         raise LocalError(f"{source} holds no Go module; is the checkout complete?")
-    return cache_root() / "programs" / build_key(group, {str(f.relative_to(source)): f.read_bytes() for f in files})
+    return (
+        cache_root()
+        / "programs"
+        / build_key(group, {str(f.relative_to(source)): f.read_bytes() for f in files})
+    )
 
 
 def missing(*names: str) -> list[str]:
@@ -82,27 +102,36 @@ def missing(*names: str) -> list[str]:
 
 
 def ensure(*names: str, report: Report = print) -> Path:
-    """Build what is missing of the named groups; returns one folder with links to all their programs."""
+    """Build what is missing of the groups; returns one folder with links to their programs."""
     built = False
     for name in names:
         folder = folder_of(GROUPS[name])
         if not folder.exists():
-            with exclusive(folder.with_suffix(".lock"), waiting=lambda: report(f"another process builds {name} …")):
-                if not folder.exists():
-                    _build(GROUPS[name], folder, report)
-                    built = True
+            built |= _build_once(GROUPS[name], folder, report)
     if built and not missing(*EVERYDAY):
-        drop_go_caches()
+        with pulsing("removing Go's caches", report):
+            drop_go_caches()
     return _link(names)
 
 
 def drop_go_caches() -> None:
-    """Remove Go's downloads and intermediate results: 17 GB that nothing needs once the programs are built."""
+    """Remove Go's downloads and intermediate results: 17 GB that nothing needs any more."""
     for folder in (_module_cache(), _build_cache()):
         if folder.exists():
             for parent, _, _ in os.walk(folder):  # Go makes module folders read-only
-                os.chmod(parent, 0o700)
+                Path(parent).chmod(0o700)
             shutil.rmtree(folder)
+
+
+def _build_once(group: Group, folder: Path, report: Report) -> bool:
+    def say_waiting() -> None:
+        report(f"another process builds the {group.name} programs; waiting …")
+
+    with exclusive(folder.with_suffix(".lock"), waiting=say_waiting):
+        if folder.exists():
+            return False
+        _build(group, folder, report)
+        return True
 
 
 def _build(group: Group, folder: Path, report: Report) -> None:
@@ -123,12 +152,12 @@ def _build(group: Group, folder: Path, report: Report) -> None:
     if group.tags:
         options += ["-tags", group.tags]
     run_logged(
-        [go, "build", *options, "-o", f"{fresh}/", *group.packages, "tool"],
+        [go, "build", *options, "-o", f"{fresh}/", *group.packages],
         title=f"building the {group.name} programs (once; the first time takes minutes)",
         log=cache_root() / f"logs/build-{group.name}.log",
         report=report,
         env=environment,
-        cwd=SOURCES / group.name,
+        cwd=_source(group),
     )
     for old, new in group.renames.items():
         (fresh / old).rename(fresh / new)
@@ -137,7 +166,7 @@ def _build(group: Group, folder: Path, report: Report) -> None:
 
 def _link(names: tuple[str, ...]) -> Path:
     """A folder for PATH. It belongs to this set of pins, so that other checkouts keep theirs."""
-    keys = [folder_of(GROUPS[name]) for name in GROUPS if (SOURCES / name / "go.mod").exists()]
+    keys = map(folder_of, GROUPS.values())
     digest = hashlib.sha256("".join(key.name for key in keys).encode()).hexdigest()[:16]
     links = cache_root() / "programs" / f"bin-{digest}"
     links.mkdir(parents=True, exist_ok=True)
@@ -149,6 +178,10 @@ def _link(names: tuple[str, ...]) -> Path:
                 fresh.symlink_to(program)
                 fresh.replace(link)
     return links
+
+
+def _source(group: Group) -> Path:
+    return SOURCES / (group.module or group.name)
 
 
 def _module_cache() -> Path:

@@ -3,6 +3,8 @@
 import os
 import signal
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,8 +19,13 @@ _HEARTBEAT_SECONDS = 15.0
 _TAIL_BYTES = 2000
 
 
+def to_stderr(line: str) -> None:
+    """Progress on standard error, at once, where standard output holds results."""
+    print(line, file=sys.stderr, flush=True)
+
+
 class Pulse:
-    """Says that a step began once it lasts longer than two seconds, then that it goes on, then its time."""
+    """Says that a step began once it lasts two seconds, then that it goes on, then its time."""
 
     def __init__(self, title: str, report: Report, log: Path | None = None) -> None:
         self._title, self._report = title, report
@@ -47,6 +54,25 @@ class Pulse:
             self._report(f"{self._title}: {self.elapsed_seconds:.1f} s")
 
 
+@contextmanager
+def pulsing(title: str, report: Report) -> Iterator[None]:
+    """A sign of life for a step that blocks."""
+    pulse, ended = Pulse(title, report), threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(0.2):
+            pulse.beat()
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+    pulse.end()
+
+
 def run_logged(
     argv: Sequence[str | Path],
     *,
@@ -56,14 +82,22 @@ def run_logged(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> None:
-    """Run a program with its output in `log`; raise CommandFailed with the last lines if it fails."""
+    """Run a program with its output in `log`; raise CommandFailed if it fails."""
     log.parent.mkdir(parents=True, exist_ok=True)
     pulse = Pulse(title, report, log)
     with log.open("ab") as output:
         start = output.tell()
         try:
-            process = subprocess.Popen(  # a session of its own, so that an interrupt ends the whole tree
-                argv, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=env, cwd=cwd, start_new_session=True
+            process = (
+                subprocess.Popen(  # a session of its own, so that an interrupt ends the whole tree
+                    argv,
+                    stdout=output,
+                    stderr=output,
+                    stdin=subprocess.DEVNULL,
+                    env=env,
+                    cwd=cwd,
+                    start_new_session=True,
+                )
             )
         except OSError as error:
             raise LocalError(f"{title}: cannot run {argv[0]}: {error}") from error
@@ -99,7 +133,12 @@ def _killed_on_error(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 def wait_until(
-    happened: Callable[[], bool], *, title: str, timeout_seconds: float, report: Report, interval_seconds: float = 0.1
+    happened: Callable[[], bool],
+    *,
+    title: str,
+    timeout_seconds: float,
+    report: Report,
+    interval_seconds: float = 0.1,
 ) -> None:
     """Wait for a state, looking often; raise WaitTimedOut when it does not come."""
     pulse = Pulse(title, report)

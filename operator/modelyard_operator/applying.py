@@ -77,7 +77,9 @@ class Applier:
         """
         key = Key(owner.namespace, owner.name)
         live = await self.find(owner, manifest.kind)
-        if live is not None and self._is_settled(live, manifest, key):
+        # Only what the watch sees can be left alone: our labels are part of what we apply.
+        known = self._cluster.find_child(manifest.kind, key)
+        if known is not None and self._is_settled(known, manifest, key):
             return
         record = await self._write(manifest, live, key)
         self._remember(manifest, record, key)

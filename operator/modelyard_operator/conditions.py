@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from modelyard_api.meta import Condition, Reason
 from modelyard_api.v1alpha1 import ConditionStatus, Metadata, Status, StatusCondition
 from modelyard_operator.errors import Refused
+from modelyard_operator.failures import describe_failure
 from modelyard_operator.records import Rollout
 from modelyard_operator.redaction import clean_message
 from modelyard_operator.standing import Standing
@@ -36,25 +37,26 @@ def build_refused_conditions(
     metadata: Metadata, last: Status, refused: Refused, rollout: Rollout, now: str
 ) -> tuple[StatusCondition, ...]:
     """Return the conditions of an object that is not acted upon; what serves still shows."""
-    no = _no(refused.reason, refused.message)
-    serves = rollout.ready > 0
+    why = _no(refused.reason, refused.message)
+    idle = _no(Reason.NOT_ACCEPTED, "Nothing is done until the object is accepted.")
     verdicts = {
-        Condition.ACCEPTED: no,
-        Condition.PROGRESSING: _no(
-            Reason.NOT_ACCEPTED, "Nothing is done until the object is accepted."
-        ),
-        Condition.AVAILABLE: _serving(rollout.ready) if serves else no,
-        Condition.READY: no,
+        Condition.ACCEPTED: why,
+        Condition.PROGRESSING: idle,
+        Condition.AVAILABLE: _serving(rollout.ready) if rollout.ready else idle,
+        # People look at Ready first (`kubectl get` prints its reason): it says what to act upon.
+        Condition.READY: why,
     }
     return _stamp(metadata, last, verdicts, now)
 
 
 def _judge_progress(standing: Standing) -> _Verdict:
+    if standing.is_complete and not standing.wanted:
+        return _no(Reason.SCALED_TO_ZERO, "No pods are wanted and none is left.")
     if standing.is_complete:
         return _no(Reason.ROLLOUT_COMPLETE, _count_pods(standing.wanted))
     if standing.failure is not None:
         return _no(standing.failure.reason, standing.failure.message)
-    return _yes(Reason.ROLLING_OUT, _describe_rollout(standing))
+    return _yes(_name_rollout(standing), _describe_rollout(standing))
 
 
 def _judge_availability(standing: Standing) -> _Verdict:
@@ -73,10 +75,12 @@ def _judge_readiness(standing: Standing) -> _Verdict:
     if standing.is_complete:
         return _yes(Reason.SERVING, _count_pods(standing.wanted))
     if standing.failure is not None:
-        what, hint = standing.failure.message, standing.failure.hint
-        return _no(standing.failure.reason, f"{what} {hint}".strip())
-    reason = Reason.ROLLING_OUT if standing.rollout.ready else Reason.STARTING
-    return _no(reason, _describe_rollout(standing))
+        return _no(standing.failure.reason, describe_failure(standing.failure))
+    return _no(_name_rollout(standing), _describe_rollout(standing))
+
+
+def _name_rollout(standing: Standing) -> Reason:
+    return Reason.ROLLING_OUT if standing.rollout.ready else Reason.STARTING
 
 
 def _describe_rollout(standing: Standing) -> str:
@@ -102,8 +106,6 @@ def _serving(ready: int) -> _Verdict:
 
 
 def _count_pods(wanted: int) -> str:
-    if not wanted:
-        return "No pods are wanted and none is left."
     return f"{wanted} of {_pods(wanted)} ready, all of the target revision."
 
 

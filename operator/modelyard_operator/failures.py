@@ -33,7 +33,7 @@ _PULL_REASONS = frozenset(
 )
 #: The kubelet repeats the last error behind this, so that it alternates with the error itself.
 _BACK_OFF = re.compile(r'^Back-off pulling image "[^"]*":?\s*(?:\w+:\s*)?')
-_MISSING = re.compile(r"(\d+) Insufficient ([\w./-]+)")
+_MISSING = re.compile(r"\d+ Insufficient ([\w./-]*\w)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,13 @@ def find_failure(
     )
 
 
+def describe_failure(failure: Failure) -> str:
+    """Return what happened and what to do, as one text."""
+    what = failure.message.rstrip()
+    stop = "" if what.endswith((".", "!", "?", "…")) else "."
+    return f"{what}{stop} {failure.hint}".strip()
+
+
 def explain(md: ModelDeployment, pod: PodRecord) -> Cause | None:
     """Return why one pod does not serve, None when it does, may soon, or is on its way out."""
     if pod.is_ready or pod.is_terminating or pod.phase == "Succeeded":
@@ -91,7 +98,7 @@ def _explain_unschedulable(md: ModelDeployment, pod: PodRecord) -> Cause | None:
     fact = pod.fact("PodScheduled")
     if fact is None or fact.status != "False" or fact.reason != "Unschedulable":
         return None
-    missing = {resource for _, resource in _MISSING.findall(fact.message)}
+    missing = set(_MISSING.findall(fact.message))
     return Cause(Reason.UNSCHEDULABLE, fact.message, _hint_at_missing(md, missing))
 
 

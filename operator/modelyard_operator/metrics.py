@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+_PREFIX = "modelyard_operator_"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 
@@ -21,50 +22,31 @@ class Metrics:
     """Counters and histograms of one process, in a registry of their own."""
 
     def __init__(self) -> None:
-        registry = CollectorRegistry()
-        self.registry = registry
-        self.adds = Counter(
-            "modelyard_operator_queue_adds_total",
-            "Keys put into the work queue, by priority.",
-            ["priority"],
-            registry=registry,
+        self.registry = CollectorRegistry()
+        self.adds = self._counter(
+            "queue_adds_total", "Keys put into the work queue, by priority.", "priority"
         )
-        self.wait_seconds = Histogram(
-            "modelyard_operator_queue_wait_seconds",
-            "Time a key waited for a worker.",
-            buckets=_SECONDS,
-            registry=registry,
+        self.outcomes = self._counter("reconciles_total", "Reconciles by outcome.", "outcome")
+        self.writes = self._counter(
+            "writes_total", "Writes to the cluster, by kind; Status is a model's.", "kind"
         )
-        self.work_seconds = Histogram(
-            "modelyard_operator_reconcile_seconds",
-            "Time a reconcile took.",
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self.outcomes = Counter(
-            "modelyard_operator_reconciles_total",
-            "Reconciles by outcome.",
-            ["outcome"],
-            registry=registry,
-        )
-        self.writes = Counter(
-            "modelyard_operator_writes_total",
-            "Writes to the cluster, by kind; Status is a ModelDeployment's.",
-            ["kind"],
-            registry=registry,
-        )
-        self.depth = self._gauge("modelyard_operator_queue_depth", "Keys waiting for a worker.")
-        self.delayed = self._gauge("modelyard_operator_queue_delayed", "Keys waiting for a time.")
-        self.running = self._gauge("modelyard_operator_queue_running", "Keys being worked on.")
-        self.longest = self._gauge(
-            "modelyard_operator_longest_running_seconds", "Age of the oldest work in progress."
-        )
-        self.objects = self._gauge(
-            "modelyard_operator_modeldeployments", "ModelDeployments that are known."
-        )
+        self.wait_seconds = self._histogram("queue_wait_seconds", "Time a key waited for a worker.")
+        self.work_seconds = self._histogram("reconcile_seconds", "Time a reconcile took.")
+        self.depth = self._gauge("queue_depth", "Keys waiting for a worker.")
+        self.delayed = self._gauge("queue_delayed", "Keys waiting for a time.")
+        self.running = self._gauge("queue_running", "Keys being worked on.")
+        self.longest = self._gauge("longest_running_seconds", "Age of the oldest work in progress.")
+        self.objects = self._gauge("modeldeployments", "ModelDeployments that are known.")
+        self.dropped = self._gauge("events_dropped", "Events that were not posted.")
         self.lag = self._gauge(
-            "modelyard_operator_audit_lag", "Objects whose last event the audit had to replace."
+            "audit_lag", "Objects whose events were missing at the last comparison."
         )
 
+    def _counter(self, name: str, text: str, label: str) -> Counter:
+        return Counter(_PREFIX + name, text, [label], registry=self.registry)
+
+    def _histogram(self, name: str, text: str) -> Histogram:
+        return Histogram(_PREFIX + name, text, buckets=_SECONDS, registry=self.registry)
+
     def _gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(name, text, registry=self.registry)
+        return Gauge(_PREFIX + name, text, registry=self.registry)

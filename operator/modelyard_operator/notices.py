@@ -3,6 +3,7 @@
 from modelyard_api.meta import Condition
 from modelyard_api.v1alpha1 import ConditionStatus, Status, StatusCondition
 from modelyard_kube.events import Notice
+from modelyard_operator.failures import describe_failure
 
 
 def find_notices(last: Status, status: Status) -> tuple[Notice, ...]:
@@ -33,8 +34,7 @@ def _notice_failure(last: Status, status: Status) -> Notice | None:
         return None
     if last.failure is not None and last.failure.reason == status.failure.reason:
         return None
-    text = f"{status.failure.message} {status.failure.hint}".strip()
-    return Notice("Warning", status.failure.reason, text)
+    return Notice("Warning", status.failure.reason, describe_failure(status.failure))
 
 
 def _notice_revision(last: Status, status: Status) -> Notice | None:

@@ -1,5 +1,6 @@
 """The story of one object: read it, judge it, make its children so, and say how it stands."""
 
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +21,8 @@ from modelyard_operator.records import Key
 from modelyard_operator.reports import Reports
 from modelyard_operator.status import is_urgent, summarise, summarise_refused
 from modelyard_operator.validation import find_violations
+
+logger = logging.getLogger(__name__)
 
 #: How soon an object is looked at again that waits for something which tells us nothing.
 _LEFT_OVER_SECONDS = 5.0
@@ -121,6 +124,8 @@ class Reconciler:
             return wait
         await self._cluster.write_status(metadata, status)
         self._written[key] = self._now()
+        if status.phase != last.phase:
+            logger.info("%s, was %s", status.phase, last.phase or "new")
         for notice in find_notices(last, status):
             self._cluster.emit(metadata, notice)
         return None

@@ -4,10 +4,11 @@ import re
 import unicodedata
 
 _SECRETS = (
-    # name=value, name: value, "name": "value" where the name says it is a secret
+    # name=value, name: value, "name": "value" where the name says it is a secret; a short number
+    # is a count of tokens
     re.compile(
         r"(?i)([\"']?[\w.-]*(?:token|secret|passw(?:or)?d|api[_-]?key|access[_-]?key|credential)"
-        r"[\w.-]*[\"']?\s*[:=]\s*[\"']?)[^\s\"',;}]{4,}"
+        r"[\w.-]*[\"']?\s*[:=]\s*[\"']?)(?!\d{1,7}\b)[^\s\"',;}]{4,}"
     ),
     re.compile(r"(?i)((?:authorization[\"']?\s*[:=]\s*[\"']?)?(?:bearer|basic)\s+)[\w.~+/=-]{8,}"),
     # user:password@ in a URL

@@ -7,6 +7,7 @@ from pathlib import Path
 from modelyard_operator.errors import SettingsInvalid
 
 _PREFIX = "MODELYARD_"
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +17,14 @@ class Settings:
     policy: Path = Path("/etc/modelyard/policy.yaml")
     kubeconfig: str = ""
     """Empty: the pod's service account."""
-    namespace: str = ""
-    """Where the operator runs; for its own name in Events."""
     pod_name: str = "modelyard-operator"
+    """Who posts the Events."""
     probe_port: int = 8080
     probe_host: str = ""
     """Address that the probe and metrics server binds; empty binds all."""
     workers: int = 16
-    log_level: str = "INFO"
+    log_level: str = "info"
+    """One of LOG_LEVELS."""
     audit_seconds: float = 120.0
     """How often all objects are listed (metadata only) and compared with what was seen."""
     reapply_seconds: float = 3600.0
@@ -38,7 +39,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     """Read the environment.
 
     Raises:
-        SettingsInvalid: a value that is no number where one is needed.
+        SettingsInvalid: a value that is no number where one is needed, or an unknown log level.
     """
     values: dict[str, object] = {"kubeconfig": environ.get("KUBECONFIG", "")}
     for field in fields(Settings):
@@ -49,6 +50,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             values[field.name] = _parse_like(field.default, text)
         except ValueError as error:
             raise SettingsInvalid(f"{_PREFIX}{field.name.upper()}: {error}") from error
+    if (level := values.get("log_level", "info")) not in LOG_LEVELS:
+        known = ", ".join(LOG_LEVELS)
+        raise SettingsInvalid(f"{_PREFIX}LOG_LEVEL: {level!r} is none of {known}")
     return Settings(**values)  # type: ignore[arg-type]  # parsed by the type of each default
 
 

@@ -21,14 +21,12 @@ class Workers:
     def __init__(
         self,
         queue: WorkQueue[Key],
-        reconcile: Reconcile,
         metrics: Metrics,
         *,
         count: int,
         limit_seconds: float = 60.0,
     ) -> None:
         self._queue = queue
-        self._reconcile = reconcile
         self._metrics = metrics
         self._count = count
         self._limit_seconds = limit_seconds
@@ -41,21 +39,26 @@ class Workers:
         self._queue.add(key, priority)
         self._wake.set()
 
+    def add_after(self, key: Key, seconds: float) -> None:
+        """Have a key looked at later."""
+        self._queue.add_after(key, seconds)
+        self._wake.set()
+
     def stop(self) -> None:
         """Take no more keys; `run` returns when the work in progress is done."""
         self._is_stopping = True
         self._wake.set()
 
-    async def run(self) -> None:
-        """Work until stopped."""
+    async def run(self, reconcile: Reconcile) -> None:
+        """Work until stopped. What `reconcile` returns is when to look at the key again."""
         async with asyncio.TaskGroup() as group:
             for number in range(self._count):
-                group.create_task(self._work(), name=f"worker-{number}")
+                group.create_task(self._work(reconcile), name=f"worker-{number}")
 
-    async def _work(self) -> None:
+    async def _work(self, reconcile: Reconcile) -> None:
         while (key := await self._next()) is not None:
             try:
-                await self._work_on(key)
+                await self._work_on(key, reconcile)
             finally:
                 self._metrics.work_seconds.observe(self._queue.done(key))
                 self._wake.set()
@@ -74,11 +77,11 @@ class Workers:
                 pass
         return None
 
-    async def _work_on(self, key: Key) -> None:
+    async def _work_on(self, key: Key, reconcile: Reconcile) -> None:
         with reconcile_context(key):
             try:
                 async with asyncio.timeout(self._limit_seconds):
-                    recheck_seconds = await self._reconcile(key)
+                    recheck_seconds = await reconcile(key)
             except ClusterError as error:
                 wait = self._queue.retry(key, error.retry_after)
                 self._metrics.outcomes.labels(Outcome.RETRY).inc()

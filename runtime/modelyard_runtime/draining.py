@@ -5,14 +5,16 @@ import logging
 
 from modelyard_runtime.lifecycle import Lifecycle
 from modelyard_runtime.listening import Listener
-from modelyard_runtime.logs import fields
 
 _log = logging.getLogger(__name__)
 
 #: After the port is closed, requests may still be on their way over open connections.
 _SETTLE_SECONDS = 0.25
-#: For the last words to requests that outlive the drain; the kubelet's margin is longer.
+#: For the last words to requests that outlive the drain. With the time that an engine has to end,
+#: it is shorter than the kubelet's margin (STOP_MARGIN_SECONDS).
 _FAREWELL_SECONDS = 3.0
+#: A thread that computes or loads cannot be interrupted; nothing waits longer for it.
+ENGINE_SECONDS = 3.0
 
 
 async def drain(
@@ -27,21 +29,26 @@ async def drain(
     clock = asyncio.get_running_loop().time
     deadline = clock() + drain_seconds
     life.begin_drain()
-    _log.info("draining", extra=fields(drain_seconds=drain_seconds))
+    _log.info("draining", extra={"drain_seconds": drain_seconds})
     await asyncio.sleep(min(lame_duck_seconds, drain_seconds))
     public.stop_accepting()
     await asyncio.sleep(min(_SETTLE_SECONDS, max(deadline - clock(), 0)))
     if await public.finish(timeout_seconds=max(deadline - clock(), 0)):
         _log.info("drained")
         return
-    _log.warning("the drain time is over; requests that still run are given up")
+    _log.warning("drain_time_over")
     await give_up(life, public)
 
 
 async def give_up(life: Lifecycle, public: Listener) -> None:
     """Fail what is inside, so that clients hear why, and leave."""
     life.stop_admitting()
-    if life.engine is not None:
-        await life.engine.close()
+    await close_engine(life)
     if not await public.finish(timeout_seconds=_FAREWELL_SECONDS):
         await public.abort()
+
+
+async def close_engine(life: Lifecycle) -> None:
+    """End the engine, if it ends in time."""
+    if life.engine is not None:
+        await asyncio.wait({asyncio.ensure_future(life.engine.close())}, timeout=ENGINE_SECONDS)

@@ -8,7 +8,10 @@ T = TypeVar("T")
 
 
 async def interleave(sources: Sequence[AsyncIterator[T]]) -> AsyncGenerator[tuple[int, T], None]:
-    """Yield `(index of the source, item)` until all have ended; the first fault ends it."""
+    """Yield `(index of the source, item)` until all have ended; the first fault ends it.
+
+    Reading stops when this is closed; closing the sources is their owner's part.
+    """
     reading = {asyncio.ensure_future(_next(source)): i for i, source in enumerate(sources)}
     try:
         while reading:

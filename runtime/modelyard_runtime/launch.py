@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NoReturn
 
 import prometheus_client
@@ -14,10 +15,10 @@ from pydantic import ValidationError
 from modelyard_api.meta import CONFIG_VARIABLE, EXIT_CANNOT_START, Reason
 from modelyard_api.serving import ServingConfig, decode_config
 from modelyard_runtime.errors import CannotStart
-from modelyard_runtime.logs import configure_logging, fields
+from modelyard_runtime.logs import configure_logging
 from modelyard_runtime.process import StartEngine, serve
 from modelyard_runtime.reporting import report_failed_start, write_termination_message
-from modelyard_runtime.settings import Settings, read_settings
+from modelyard_runtime.settings import PREFIX, Settings, read_settings
 
 _log = logging.getLogger(__name__)
 
@@ -26,16 +27,17 @@ def launch(environment: Mapping[str, str], start: StartEngine) -> NoReturn:
     """Serve until told to stop, then end the process."""
     configure_logging("json")
     # The time of a counter's first use beside each counter: nobody asked.
-    prometheus_client.disable_created_metrics()
+    prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
     try:
         settings = read_settings(environment)
     except CannotStart as error:
-        _leave(_explain(error, Settings(), model_name=""))
+        # Where to tell it is most likely not what is wrong with the settings.
+        _leave(_explain(error, Settings(termination_log=_termination_log(environment))))
     configure_logging(settings.log_format)
     try:
         config = read_config(environment)
     except CannotStart as error:
-        _leave(_explain(error, settings, model_name=""))
+        _leave(_explain(error, settings))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve_and_leave(config, settings, start))
     raise AssertionError("the process has been left")
@@ -75,10 +77,14 @@ async def _serve_and_leave(config: ServingConfig, settings: Settings, start: Sta
     _leave(code)
 
 
-def _explain(error: CannotStart, settings: Settings, *, model_name: str) -> int:
+def _termination_log(environment: Mapping[str, str]) -> Path:
+    return Path(environment.get(f"{PREFIX}TERMINATION_LOG") or Settings().termination_log)
+
+
+def _explain(error: CannotStart, settings: Settings, *, model_name: str = "") -> int:
     _log.critical(
-        "cannot start",
-        extra=fields(reason=error.reason.value, message=error.message, hint=error.hint),
+        "cannot_start",
+        extra={"reason": error.reason.value, "explanation": error.message, "hint": error.hint},
     )
     write_termination_message(
         settings.termination_log, report_failed_start(error, model_name=model_name)
@@ -88,7 +94,7 @@ def _explain(error: CannotStart, settings: Settings, *, model_name: str) -> int:
 
 def _leave(code: int) -> NoReturn:
     """End the process now; Python's own way out waits for every thread, also for one that loads."""
-    _log.info("exit", extra=fields(code=code))
+    _log.info("exit", extra={"code": code})
     logging.shutdown()
     sys.stdout.flush()
     os._exit(code)

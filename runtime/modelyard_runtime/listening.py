@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from modelyard_api.meta import Reason
 from modelyard_runtime.errors import CannotStart
+from modelyard_runtime.http_protocol import BoundedHttp
 
 #: Longer than the idle time of common clients (Go: 90 s), so that it is the client who closes an
 #: idle connection: otherwise its next request may meet a connection that has just been closed.
@@ -18,7 +19,7 @@ _BACKLOG = 1024
 
 
 def bind_port(host: str, port: int) -> socket.socket:
-    """Take the port; connections are accepted once a Listener runs on it.
+    """Take the port; connections are answered once a Listener runs on it.
 
     Raises:
         CannotStart: it is taken, or may not be taken.
@@ -27,6 +28,7 @@ def bind_port(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
+        listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         raise CannotStart(
@@ -44,7 +46,7 @@ class Listener(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=BoundedHttp,
                 ws="none",
                 lifespan="off",
                 log_config=None,

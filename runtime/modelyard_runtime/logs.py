@@ -1,7 +1,7 @@
 """Structured logs: one JSON object a line (or plain text for people), never a prompt or a secret.
 
-Fields in use: `time`, `level`, `logger`, `event`, `request_id`, `error` (a traceback), and those
-that a caller gives as `extra=fields(...)`.
+A line has `time`, `level`, `logger`, `event`, what the caller gives as `extra`, `request_id` where
+there is one, and `error` (a traceback) where there was one.
 """
 
 import logging
@@ -9,19 +9,15 @@ import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
 import orjson
 
 #: The request that the current task works for; set by the request-id middleware.
 current_request_id: ContextVar[str] = ContextVar("current_request_id", default="")
 
-_FIELDS = "modelyard_fields"
-
-
-def fields(**values: object) -> dict[str, Any]:
-    """Return the `extra` of a log call that adds these fields to its line."""
-    return {_FIELDS: values}
+#: What every record has; the rest of its attributes came as `extra`.
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
 class JsonFormatter(logging.Formatter):
@@ -67,5 +63,5 @@ def _timestamp(record: logging.LogRecord) -> str:
 
 def _fields_of(record: logging.LogRecord) -> Mapping[str, object]:
     request_id = current_request_id.get()
-    given: Mapping[str, object] = getattr(record, _FIELDS, {})
+    given = {key: value for key, value in vars(record).items() if key not in _STANDARD}
     return {"request_id": request_id, **given} if request_id else given

@@ -10,12 +10,11 @@ from collections.abc import Awaitable, Callable
 from modelyard_api.meta import Reason
 from modelyard_api.report import ReportedError
 from modelyard_api.serving import ServingConfig
-from modelyard_runtime.draining import drain, give_up
+from modelyard_runtime.draining import ENGINE_SECONDS, close_engine, drain, give_up
 from modelyard_runtime.engine.base import BatchEngine, GenerationEngine
 from modelyard_runtime.errors import CannotStart
 from modelyard_runtime.lifecycle import Lifecycle
 from modelyard_runtime.listening import Listener, bind_port
-from modelyard_runtime.logs import fields
 from modelyard_runtime.metrics import Metrics
 from modelyard_runtime.reporting import process_age_seconds, reported_error
 from modelyard_runtime.server import build_app, build_internal_app
@@ -29,9 +28,6 @@ EXIT_ENGINE_DIED = 70
 
 #: An engine tells of its death when asked.
 _PULSE_SECONDS = 0.5
-
-#: A thread that computes or loads cannot be interrupted; the process does not wait longer for it.
-_CLOSE_SECONDS = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -54,9 +50,11 @@ async def serve(config: ServingConfig, settings: Settings, start: StartEngine) -
     await internal.open()
     _log.info(
         "listening",
-        extra=fields(
-            host=settings.host, port=public.port_number, internal_port=internal.port_number
-        ),
+        extra={
+            "host": settings.host,
+            "port": public.port_number,
+            "internal_port": internal.port_number,
+        },
     )
     try:
         return await _live(life, settings, start, public=public, stop=stop)
@@ -65,8 +63,7 @@ async def serve(config: ServingConfig, settings: Settings, start: StartEngine) -
         raise
     finally:
         await public.abort()
-        if life.engine is not None:
-            await asyncio.wait({asyncio.ensure_future(life.engine.close())}, timeout=_CLOSE_SECONDS)
+        await close_engine(life)
         await internal.abort()
 
 
@@ -79,11 +76,11 @@ async def _live(
     stop: asyncio.Event,
 ) -> int:
     if not await _finishes_before(stop, _open_model(life, start)):
-        _log.info("stopped before the model was ready")
+        _log.info("stopped_before_ready")
         return 0
     if await _finishes_before(stop, _watch(life)):
-        _log.critical("the engine died; the process ends to be started again")
-        message = "the thread that owns the model ended while it served"
+        message = "the thread that owns the model has ended; the process ends to be started again"
+        _log.critical("engine_died", extra={"explanation": message})
         life.fail(ReportedError(reason=Reason.CRASHED, message=message))
         await give_up(life, public)
         return EXIT_ENGINE_DIED
@@ -104,7 +101,7 @@ async def _open_model(life: Lifecycle, start: StartEngine) -> None:
     except CannotStart:
         raise
     except Exception as error:
-        _log.exception("loading failed in a way not foreseen")
+        _log.exception("load_failed")
         raise CannotStart(Reason.LOAD_FAILED, f"{type(error).__name__}: {error}") from error
     loaded = time.monotonic()
     life.finish_load(engine, seconds=round(loaded - began, 3))
@@ -114,15 +111,15 @@ async def _open_model(life: Lifecycle, start: StartEngine) -> None:
     )
     _log.info(
         "ready",
-        extra=fields(
-            model=life.config.model_name,
-            task=engine.info.task.value,
-            device=engine.info.device,
-            dtype=engine.info.dtype,
-            load_seconds=life.startup.load,
-            warmup_seconds=life.startup.warmup,
-            total_seconds=life.startup.total,
-        ),
+        extra={
+            "model": life.config.model_name,
+            "task": engine.info.task.value,
+            "device": engine.info.device,
+            "dtype": engine.info.dtype,
+            "load_seconds": life.startup.load,
+            "warmup_seconds": life.startup.warmup,
+            "total_seconds": life.startup.total,
+        },
     )
 
 
@@ -142,7 +139,7 @@ async def _finishes_before(stop: asyncio.Event, work: Awaitable[None]) -> bool:
         working.result()
         return True
     working.cancel()
-    await asyncio.wait({working}, timeout=_CLOSE_SECONDS)
+    await asyncio.wait({working}, timeout=ENGINE_SECONDS)
     return False
 
 
@@ -152,9 +149,9 @@ def _listen_for_signals() -> asyncio.Event:
 
     def handle(number: signal.Signals) -> None:
         if stop.is_set():
-            _log.warning("a second signal: ending at once", extra=fields(signal=number.name))
+            _log.warning("ending_at_once", extra={"signal": number.name})
             os._exit(128 + number)
-        _log.info("asked to stop", extra=fields(signal=number.name))
+        _log.info("asked_to_stop", extra={"signal": number.name})
         stop.set()
 
     loop = asyncio.get_running_loop()

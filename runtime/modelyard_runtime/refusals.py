@@ -10,7 +10,6 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from modelyard_runtime.errors import Overloaded, RequestFault
-from modelyard_runtime.logs import fields
 from modelyard_runtime.middleware.access import CLIENT_LEFT
 from modelyard_runtime.protocols.openai import errors as openai
 from modelyard_runtime.protocols.predict import errors as predict
@@ -39,7 +38,7 @@ async def refuse_crowd(scope: Scope, receive: Receive, send: Send) -> None:
 async def _answer(request: Request, error: Exception) -> Response:
     problem = problem_of(_explain(request, error) if isinstance(error, HTTPException) else error)
     if isinstance(error, RequestFault) and problem.status == http.HTTPStatus.INTERNAL_SERVER_ERROR:
-        _log.error("request failed", extra=fields(reason=problem.message))
+        _log.error("request_failed", extra={"explanation": problem.message})
     return _render(request.url.path, problem)
 
 

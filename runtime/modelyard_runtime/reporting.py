@@ -62,7 +62,7 @@ def write_termination_message(path: Path, report: RuntimeReport) -> None:
             file.truncate()
             file.write(encode_termination_message(report))
     except OSError as error:
-        _log.debug("no termination message: %s", error)
+        _log.debug("no_termination_message", extra={"explanation": str(error)})
 
 
 def process_age_seconds() -> float | None:

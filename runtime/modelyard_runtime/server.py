@@ -16,6 +16,7 @@ from modelyard_runtime.middleware.admission import Admission
 from modelyard_runtime.middleware.body_limit import BodyLimit
 from modelyard_runtime.middleware.farewell import Farewell
 from modelyard_runtime.middleware.request_id import RequestId
+from modelyard_runtime.middleware.unforeseen import Unforeseen
 from modelyard_runtime.protocols import health
 from modelyard_runtime.protocols.body import SCHEMA_REFERENCE, Body
 from modelyard_runtime.protocols.openai import routes as openai
@@ -60,7 +61,8 @@ def build_app(life: Lifecycle, metrics: Metrics, settings: Settings) -> ASGIApp:
 
     # The innermost first. FastAPI's own `add_middleware` would put these inside of its handler of
     # unforeseen errors, whose answers would then miss their id and their line in the log.
-    app: ASGIApp = BodyLimit(api, max_bytes=settings.max_body_bytes)
+    app: ASGIApp = Unforeseen(api)
+    app = BodyLimit(app, max_bytes=settings.max_body_bytes, seconds=settings.body_seconds)
     app = Admission(
         app, max_requests=settings.max_requests, exempt=health.PATHS, refuse=refuse_crowd
     )

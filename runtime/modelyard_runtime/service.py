@@ -15,7 +15,13 @@ from modelyard_runtime.domain import (
     TextInput,
 )
 from modelyard_runtime.engine.base import BatchEngine, Generation, GenerationEngine
-from modelyard_runtime.errors import NotSupported, Unavailable, UnknownModel
+from modelyard_runtime.errors import (
+    InvalidRequest,
+    NotSupported,
+    Overloaded,
+    Unavailable,
+    UnknownModel,
+)
 from modelyard_runtime.interleaving import interleave
 from modelyard_runtime.lifecycle import Lifecycle
 from modelyard_runtime.metrics import Metrics
@@ -125,7 +131,7 @@ class InferenceService:
         async with AsyncExitStack() as stack:
             generations: list[Generation] = []
             for request in requests:
-                generation = await engine.submit(request)
+                generation = await _submit(engine, request, before=len(generations))
                 stack.push_async_callback(generation.aclose)
                 generations.append(generation)
             answer = Answer(
@@ -173,6 +179,21 @@ class InferenceService:
         if self._life.is_stopping:
             raise Unavailable("This process is shutting down; try again for another one.")
         raise Unavailable("The model is still being loaded.", code="model_loading")
+
+
+async def _submit(engine: GenerationEngine, request: GenerateRequest, *, before: int) -> Generation:
+    """Submit one of several requests; `before` of them are inside already."""
+    try:
+        return await engine.submit(request)
+    except Overloaded as fault:
+        if before == 0 or engine.load.running + engine.load.waiting > before:
+            raise
+        # Nobody else is inside, so there will never be more room: trying again is no use.
+        raise InvalidRequest(
+            f"The request has more prompts than this model takes at once; it has room for {before} "
+            f"with n={request.n}. Send them in several requests.",
+            param="prompt",
+        ) from fault
 
 
 def _of_kind(result: BatchResult, kind: type[Result]) -> Result:

@@ -25,6 +25,8 @@ class Settings(BaseModel):
     termination_log: Path = Path("/dev/termination-log")
     log_format: Literal["json", "text"] = "json"
     max_body_bytes: Annotated[int, Field(gt=0)] = 4 * 1024 * 1024
+    #: How long a body may be on its way.
+    body_seconds: Annotated[float, Field(gt=0)] = 60.0
     #: Requests inside at once, whatever they wait for; the engine's own queue is shorter. It bounds
     #: what bodies that are still on their way can take of the memory.
     max_requests: Annotated[int, Field(gt=0)] = 256

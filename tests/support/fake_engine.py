@@ -1,7 +1,8 @@
 """Scripted engines: what the protocols talk to in tests, without torch and without waiting.
 
 Texts are their own script. A generation answers with the words of its prompt in upper case, one a
-chunk; the word `fail` is a fault of the engine where it stands, and `bug` an unforeseen error.
+chunk. Where the word `fail` stands there is a fault of the engine, at `bug` an unforeseen error,
+and at `die` the engine's thread ends.
 """
 
 import asyncio
@@ -57,7 +58,9 @@ class FakeEngine:
 
     info: ModelInfo
     step_seconds: float = 0.0
+    #: Sequences inside, and the requests that they belong to.
     inside: int = 0
+    requests_inside: int = 0
     is_dead: bool = False
     is_closed: bool = False
     #: Cleared: computing stands still before the next chunk or batch.
@@ -69,12 +72,27 @@ class FakeEngine:
     #: Set whenever `abandoned` grows.
     has_abandoned: asyncio.Event = field(default_factory=asyncio.Event)
 
+    #: Set while no request is inside.
+    is_idle: asyncio.Event = field(default_factory=asyncio.Event)
+
     def __post_init__(self) -> None:
         self.gate.set()
+        self.is_idle.set()
+
+    def enter(self, count: int) -> None:
+        self.inside += count
+        self.requests_inside += 1
+        self.is_idle.clear()
+
+    def leave(self, count: int) -> None:
+        self.inside -= count
+        self.requests_inside -= 1
+        if self.inside == 0:
+            self.is_idle.set()
 
     @property
     def load(self) -> Load:
-        return Load(running=self.inside, waiting=0)
+        return Load(running=self.requests_inside, waiting=0)
 
     @property
     def alive(self) -> bool:
@@ -131,7 +149,7 @@ class FakeGeneration:
         self._is_over = False
         self._chunks = self._run()
         self.prompt_tokens = len(self._words)
-        engine.inside += request.n
+        engine.enter(request.n)
 
     def __aiter__(self) -> AsyncIterator[Chunk]:
         return self._chunks
@@ -150,6 +168,10 @@ class FakeGeneration:
             if word == "fail":
                 self._end()
                 raise EngineFailure("The model failed.")
+            if word == "die":
+                self._end()
+                self._engine.kill()
+                raise Unavailable("The engine has died.")
             if word == "bug":
                 self._end()
                 raise ZeroDivisionError(self._request.id)
@@ -170,7 +192,7 @@ class FakeGeneration:
     def _end(self) -> None:
         if not self._is_over:
             self._is_over = True
-            self._engine.inside -= self._request.n
+            self._engine.leave(self._request.n)
 
 
 class FakeBatchEngine(FakeEngine):
@@ -181,13 +203,13 @@ class FakeBatchEngine(FakeEngine):
 
     async def run(self, inputs: Sequence[TextInput]) -> list[BatchResult]:
         texts = [self._text(one) for one in inputs]
-        self.inside += 1
+        self.enter(1)
         is_over = False
         try:
             await self.pass_gate()
             is_over = True
         finally:
-            self.inside -= 1
+            self.leave(1)
             if not is_over:
                 for text in texts:
                     self.note_abandoned(text)

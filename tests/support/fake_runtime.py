@@ -24,9 +24,12 @@ async def start(config: ServingConfig) -> GenerationEngine | BatchEngine:
             raise CannotStart(Reason.MODEL_NOT_FOUND, "no model here", hint="look elsewhere")
         case "bug":
             raise ZeroDivisionError("division by zero")
+        case _:
+            pass
     step_seconds = float(os.environ.get("FAKE_ENGINE_STEP_SECONDS", "0"))
     if config.task in {Task.AUTO, Task.TEXT_GENERATION}:
-        return FakeGenerationEngine(capacity=1024, step_seconds=step_seconds)
+        capacity = 0 if os.environ.get("FAKE_ENGINE_LOAD") == "mute" else 1024
+        return FakeGenerationEngine(capacity=capacity, step_seconds=step_seconds)
     return FakeBatchEngine(config.task, step_seconds=step_seconds)
 
 

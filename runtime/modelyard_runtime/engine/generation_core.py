@@ -220,6 +220,10 @@ class GenerationCore:
         for move in moves:
             self._backend.copy_row(move.source, move.target, move.tokens)
 
+    def _is_at(self, feed: Feed[Job]) -> bool:
+        rows = self._scheduler.rows
+        return feed.slot < len(rows) and rows[feed.slot] is feed.row
+
     def _attempt(self, rows: Sequence[Row[Job]], action: Callable[[], None]) -> None:
         """Do it; if it fails, so do the requests of these rows.
 

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 # A step is bounded by a token budget and takes at most seconds; one that takes this long hangs in
 # a driver or a deadlock, and only a restart of the process helps.
 _HANGS_AFTER_SECONDS = 300.0
+_CLOSES_WITHIN_SECONDS = 30.0
 
 Command = TypeVar("Command")
 Taken = TypeVar("Taken", contravariant=True)
@@ -57,7 +58,7 @@ class Worker(Generic[Command]):
         self._closing = False
         self._alive = False
         self._step_began: float | None = None
-        self._ended: asyncio.Future[None] | None = None
+        self._thread: threading.Thread | None = None
 
     async def start(self, build: Callable[[], tuple[Core[Command], Result]]) -> Result:
         """Start the thread, build the core on it, and return what else `build` made.
@@ -67,7 +68,6 @@ class Worker(Generic[Command]):
         """
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[Result] = loop.create_future()
-        self._ended = loop.create_future()
 
         def main() -> None:
             try:
@@ -78,10 +78,10 @@ class Worker(Generic[Command]):
             self._alive = True
             _post(loop, _resolve, ready, result)
             self._serve(core)
-            _post(loop, _resolve, self._ended, None)
 
         # Daemon: a process told to stop must not wait for a load or a hanging step.
-        threading.Thread(target=main, name=self._name, daemon=True).start()
+        self._thread = threading.Thread(target=main, name=self._name, daemon=True)
+        self._thread.start()
         return await ready
 
     def put(self, command: Command) -> None:
@@ -113,8 +113,10 @@ class Worker(Generic[Command]):
         with self._condition:
             self._closing = True
             self._condition.notify()
-        if self._alive and self._ended is not None:
-            await asyncio.shield(self._ended)
+        # Joined, not only told: a thread that frees tensors while the interpreter shuts down
+        # aborts the process.
+        if self._thread is not None and self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join, _CLOSES_WITHIN_SECONDS)
 
     def _serve(self, core: Core[Command]) -> None:
         try:
@@ -123,7 +125,11 @@ class Worker(Generic[Command]):
                 core.step()
                 self._step_began = None
         except Exception:
-            log.exception("engine_died", extra={"thread": self._name})
+            log.exception("engine_died", extra={"engine": self._name})
+        finally:
+            self._end(core)
+
+    def _end(self, core: Core[Command]) -> None:
         with self._condition:
             self._alive = False
             closing = self._closing

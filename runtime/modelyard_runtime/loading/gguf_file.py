@@ -31,12 +31,12 @@ from modelyard_runtime.loading.gguf_layout import (
 )
 from modelyard_runtime.loading.loaded import (
     Loaded,
-    Wanted,
     choose_device,
     choose_dtype,
     require_all_weights,
     require_room,
 )
+from modelyard_runtime.loading.registry import Wanted
 
 
 def load_causal_lm(wanted: Wanted) -> Loaded:
@@ -98,7 +98,8 @@ def _read_tensor(
         values = _deinterleave(values, config.num_attention_heads)
     elif architecture.interleaved and ".attn_k." in tensor.name:
         values = _deinterleave(values, config.num_key_value_heads)
-    return torch.from_numpy(values).to(dtype)
+    # Copied into memory of torch's own; freeing borrowed memory would need the interpreter.
+    return torch.empty(tensor.shape, dtype=dtype).copy_(torch.from_numpy(values))
 
 
 def _dequantise(data: mmap.mmap, tensor: Tensor) -> NDArray[np.float32]:

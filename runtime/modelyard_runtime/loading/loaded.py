@@ -17,16 +17,6 @@ from modelyard_runtime.loading.memory import read_resident_bytes, require_memory
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What to load, and how."""
-
-    folder: ModelFolder
-    detected: Detected
-    dtype: DType
-    memory_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
 class Loaded:
     """The model on its device, in evaluation mode."""
 

@@ -2,9 +2,12 @@
 
 import importlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from modelyard_api.v1alpha1 import Format, Task
+from modelyard_api.v1alpha1 import DType, Format, Task
+from modelyard_runtime.loading.detection import Detected
+from modelyard_runtime.loading.folder import ModelFolder
 
 LOADERS: dict[tuple[Format, Task], str] = {
     (Format.TRANSFORMERS, Task.TEXT_GENERATION): (
@@ -18,6 +21,16 @@ LOADERS: dict[tuple[Format, Task], str] = {
     ),
     (Format.GGUF, Task.TEXT_GENERATION): "modelyard_runtime.loading.gguf_file:load_causal_lm",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to load, and how: the one argument of every loader."""
+
+    folder: ModelFolder
+    detected: Detected
+    dtype: DType
+    memory_bytes: int
 
 
 def import_function(name: str) -> Callable[..., Any]:

@@ -14,12 +14,12 @@ from transformers import (
 
 from modelyard_runtime.loading.loaded import (
     Loaded,
-    Wanted,
     choose_device,
     choose_dtype,
     require_all_weights,
     require_room,
 )
+from modelyard_runtime.loading.registry import Wanted
 from modelyard_runtime.loading.safetensors_header import Header
 
 # Nothing from the network, no code from the folder, no pickles. Vetting has looked already; this

@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from modelyard_runtime.logs import fields
 from modelyard_runtime.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -58,10 +57,10 @@ class Access:
         self._metrics.count_request(code=status, seconds=seconds)
         _log.info(
             "request",
-            extra=fields(
-                method=scope["method"],
-                path=scope["path"][:_MAX_PATH],
-                status=status,
-                seconds=round(seconds, 6),
-            ),
+            extra={
+                "method": scope["method"],
+                "path": scope["path"][:_MAX_PATH],
+                "status": status,
+                "seconds": round(seconds, 6),
+            },
         )

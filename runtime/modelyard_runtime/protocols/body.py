@@ -12,6 +12,9 @@ from modelyard_runtime.errors import InvalidRequest
 
 SCHEMA_REFERENCE = "#/components/schemas/{model}"
 
+#: Of an unknown field, in an error: it can be as long as the body.
+_MAX_NAME = 64
+
 _JSON = re.compile(r"application/([\w.+-]+\+)?json\s*(;|$)", re.IGNORECASE)
 
 
@@ -104,11 +107,12 @@ def _explain(error: ErrorDetails) -> InvalidRequest:
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    """`("messages", 0, "content")` → `messages[0].content`."""
+    """`("messages", 0, "content")` → `messages[0].content`; a client's own names are cut."""
     path = ""
     for step in location:
         if isinstance(step, int):
             path += f"[{step}]"
         else:
-            path += f".{step}" if path else step
+            name = step[:_MAX_NAME]
+            path += f".{name}" if path else name
     return path

@@ -50,7 +50,9 @@ def _reason_not_live(life: Lifecycle) -> str:
 
 
 def _reason_not_started(life: Lifecycle) -> str:
-    return "" if life.warm else f"the model is {life.state.value}"
+    if life.warm:
+        return ""
+    return _reason_stopping(life) or f"the model is {life.state.value}"
 
 
 def _reason_stopping(life: Lifecycle) -> str:

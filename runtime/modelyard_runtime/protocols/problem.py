@@ -1,6 +1,5 @@
 """Any error as one value, before a protocol puts it into its own envelope."""
 
-import http
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,6 +9,15 @@ from modelyard_runtime.errors import Overloaded, RequestFault, Unavailable
 
 #: A loading or stopping pod is soon replaced; clients that retry need not wait long.
 _UNAVAILABLE_RETRY_SECONDS = 1
+
+#: Of errors that HTTP itself knows.
+_CODES = {
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "body_too_slow",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +44,7 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, HTTPException):
         return Problem(
             status=error.status_code,
-            code=http.HTTPStatus(error.status_code).phrase.lower().replace(" ", "_"),
+            code=_CODES.get(error.status_code, "http_error"),
             message=error.detail,
             headers=error.headers or {},
         )

@@ -26,6 +26,8 @@ TokenIds = Annotated[tuple[TokenId, ...], Field(min_length=1, fail_fast=True)]
 Count = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
 #: Longer stop strings would only make every step slower.
 StopText = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+#: An error repeats the name.
+ModelName = Annotated[str, StringConstraints(max_length=256)]
 #: Informs the provider about the caller; no answer depends on it.
 Informational = JsonValue
 
@@ -40,7 +42,7 @@ class StreamOptions(Body):
 class Sampled(Body):
     """What chat and completions have in common."""
 
-    model: str
+    model: ModelName
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -163,7 +165,7 @@ class CompletionRequest(Sampled):
 class EmbeddingRequest(Body):
     """POST /v1/embeddings."""
 
-    model: str
+    model: ModelName
     input: Annotated[
         str
         | Annotated[

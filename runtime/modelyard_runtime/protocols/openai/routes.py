@@ -11,6 +11,7 @@ from starlette.responses import Response
 from modelyard_runtime.domain import GenerateRequest
 from modelyard_runtime.protocols.body import describe_body, read_body
 from modelyard_runtime.protocols.json_response import json_response
+from modelyard_runtime.protocols.naming import naming_text
 from modelyard_runtime.protocols.openai.answers import (
     ChatCompletion,
     Completion,
@@ -64,7 +65,8 @@ def _add_generation(router: APIRouter, service: InferenceService) -> None:
         body = await read_body(request, ChatRequest)
         shape = ChatShape(_new_id("chatcmpl"), _now(), body.model, _wants_usage(body))
         requests = [to_chat(body, request_id=shape.id)]
-        return await _generate(request, service, body, requests, shape)
+        with naming_text("messages"):
+            return await _generate(request, service, body, requests, shape)
 
     @router.post(
         COMPLETIONS,

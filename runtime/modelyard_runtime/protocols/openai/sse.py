@@ -1,5 +1,6 @@
 """Server-sent events: a response that begins with its first event known, and ends in order."""
 
+import contextlib
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -10,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from modelyard_runtime.errors import RequestFault
 from modelyard_runtime.protocols.openai.errors import envelop
-from modelyard_runtime.protocols.presence import while_client_waits
+from modelyard_runtime.protocols.presence import ClientGone, while_client_waits
 from modelyard_runtime.protocols.problem import problem_of
 
 _log = logging.getLogger(__name__)
@@ -45,7 +46,9 @@ class EventStream(Response):
         """Send the stream."""
         del scope
         async with aclosing(self._rest):
-            await while_client_waits(receive, self._send_all(send))
+            # That the end was never sent is what tells the others.
+            with contextlib.suppress(ClientGone):
+                await while_client_waits(receive, self._send_all(send))
 
     async def _send_all(self, send: Send) -> None:
         await send(
@@ -62,7 +65,7 @@ class EventStream(Response):
         except RequestFault as fault:
             await _send_body(send, to_event(envelop(problem_of(fault))))
         except Exception as error:  # noqa: BLE001 - the stream has no other place to tell it
-            _log.exception("a stream failed")
+            _log.exception("stream_failed_unforeseen")
             await _send_body(send, to_event(envelop(problem_of(error))))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

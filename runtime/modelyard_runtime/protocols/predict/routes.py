@@ -12,6 +12,7 @@ from modelyard_api.v1alpha1 import Task
 from modelyard_runtime.domain import GenerateRequest
 from modelyard_runtime.protocols.body import describe_body, read_body
 from modelyard_runtime.protocols.json_response import json_response
+from modelyard_runtime.protocols.naming import naming_text
 from modelyard_runtime.protocols.predict.convert import (
     check_fields,
     to_body,
@@ -52,7 +53,8 @@ def build_router(service: InferenceService) -> APIRouter:
         body = await read_body(request, PredictRequest)
         task = service.task
         check_fields(body, task)
-        answers = await while_client_waits(request.receive, _compute(service, task, body))
+        with naming_text("text"):
+            answers = await while_client_waits(request.receive, _compute(service, task, body))
         return json_response(to_body(body, answers))
 
     return router

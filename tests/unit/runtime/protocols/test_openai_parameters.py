@@ -150,6 +150,8 @@ async def test_values_that_ask_for_nothing_are_accepted(path, extra):
 
 
 BAD_VALUES = [
+    ("a name without end", "/v1/completions", {"model": "x" * 257}, "model"),
+    ("a parameter without end", "/v1/embeddings", {"x" * 1000: 1}, "x" * 64),
     ("a temperature over 2", "/v1/chat/completions", {"temperature": 2.1}, "temperature"),
     ("a negative temperature", "/v1/completions", {"temperature": -0.1}, "temperature"),
     ("a temperature of true", "/v1/completions", {"temperature": True}, "temperature"),

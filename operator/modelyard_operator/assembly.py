@@ -1,0 +1,168 @@
+"""Builds the operator's parts and connects them; nothing in here decides anything."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import random
+from time import monotonic
+from typing import Any
+
+from modelyard_api.meta import GROUP
+from modelyard_kube.backoff import Backoff
+from modelyard_kube.client import KubeClient
+from modelyard_kube.events import EventRecorder
+from modelyard_kube.reflector import Reflector, WatchSettings
+from modelyard_kube.resources import DEPLOYMENTS, PODS, SERVICES
+from modelyard_operator.applying import Applier
+from modelyard_operator.audit import Audit
+from modelyard_operator.cluster import KubeCluster
+from modelyard_operator.desired.names import CHILD_SELECTOR
+from modelyard_operator.intake import Intake
+from modelyard_operator.metrics import Metrics
+from modelyard_operator.policy import PlatformPolicy
+from modelyard_operator.projection import project_deployment, project_pod, project_service
+from modelyard_operator.reconciler import Reconciler
+from modelyard_operator.records import ChildRecord, Key, PodRecord
+from modelyard_operator.reports import ReportReader
+from modelyard_operator.settings import Settings
+from modelyard_operator.workers import Workers
+from modelyard_operator.workqueue import WorkQueue
+
+#: A reflector that has heard nothing for this long, bookmarks included, is stuck.
+_DEAF_SECONDS = 300.0
+#: A reconcile is cut off long before this; if one is not, the loop is stuck.
+_STUCK_SECONDS = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The operator's long-lived parts."""
+
+    queue: WorkQueue[Key]
+    workers: Workers
+    reconciler: Reconciler
+    intake: Intake
+    reflectors: tuple[Reflector[Any], ...]
+    recorder: EventRecorder
+    reports: ReportReader
+    audit: Audit
+    metrics: Metrics
+
+    def is_synced(self) -> bool:
+        """Every cache has been filled once."""
+        return all(reflector.synced.is_set() for reflector in self.reflectors)
+
+    def is_hearing(self) -> bool:
+        """No watch has been silent for too long."""
+        return all(
+            monotonic() - reflector.last_heard < _DEAF_SECONDS for reflector in self.reflectors
+        )
+
+    def is_moving(self) -> bool:
+        """No work in progress is stuck."""
+        return self.queue.longest_running_seconds() < _STUCK_SECONDS
+
+    def refresh_gauges(self) -> None:
+        """Set what is only counted when somebody looks."""
+        self.metrics.depth.set(len(self.queue))
+        self.metrics.delayed.set(self.queue.delayed)
+        self.metrics.running.set(self.queue.running)
+        self.metrics.longest.set(self.queue.longest_running_seconds())
+        self.metrics.objects.set(len(self.intake))
+        self.metrics.dropped.set(self.recorder.dropped)
+
+
+def assemble(client: KubeClient, settings: Settings, policy: PlatformPolicy) -> Parts:
+    """Build everything around one client."""
+    metrics = Metrics()
+    queue: WorkQueue[Key] = WorkQueue(tenant=_tenant, now=monotonic, random=random)
+    workers = Workers(queue, metrics, count=settings.workers)
+    reports = ReportReader(
+        port=settings.report_port,
+        timeout_seconds=settings.report_timeout_seconds,
+        on_report=workers.add,
+        on_retry=workers.add_after,
+    )
+    children = _watch_children(client, workers)
+    pods = _watch_pods(client, workers, reports)
+    recorder = EventRecorder(client, component=f"{GROUP}/operator", instance=settings.pod_name)
+    cluster = KubeCluster(client, children=children, pods=pods, recorder=recorder, metrics=metrics)
+    applier = Applier(
+        cluster, now=monotonic, random=random, reapply_seconds=settings.reapply_seconds
+    )
+    intake = Intake(workers.add)
+    return Parts(
+        queue=queue,
+        workers=workers,
+        reconciler=Reconciler(
+            cluster, reports, applier, policy, now=monotonic, today=lambda: datetime.now(UTC)
+        ),
+        intake=intake,
+        reflectors=(*children.values(), pods),
+        recorder=recorder,
+        reports=reports,
+        audit=Audit(
+            client,
+            intake,
+            metrics,
+            backoff=Backoff(random=random),
+            every_seconds=settings.audit_seconds,
+        ),
+        metrics=metrics,
+    )
+
+
+def _watch_children(client: KubeClient, workers: Workers) -> dict[str, Reflector[ChildRecord]]:
+    def on_change(old: ChildRecord | None, new: ChildRecord | None) -> None:
+        if record := new or old:
+            workers.add(_owner(record))
+
+    return {
+        resource.kind: Reflector(
+            client,
+            resource,
+            project=project,
+            index=_owner,
+            on_change=on_change,
+            backoff=Backoff(random=random),
+            settings=WatchSettings(selector=CHILD_SELECTOR),
+        )
+        for resource, project in (
+            (DEPLOYMENTS, project_deployment),
+            (SERVICES, project_service),
+        )
+    }
+
+
+def _watch_pods(
+    client: KubeClient, workers: Workers, reports: ReportReader
+) -> Reflector[PodRecord]:
+    """Watch all model pods.
+
+    Only a pod says why it does not start, and it says so within seconds, where a Deployment tells
+    at its deadline. Records are small (1 KiB), and asking for pods whenever a Deployment is
+    incomplete would mean polling.
+    """
+
+    def on_change(old: PodRecord | None, new: PodRecord | None) -> None:
+        if old and (new is None or new.uid != old.uid):
+            reports.forget(old.uid)
+        if record := new or old:
+            workers.add(_owner(record))
+
+    return Reflector(
+        client,
+        PODS,
+        project=project_pod,
+        index=_owner,
+        on_change=on_change,
+        backoff=Backoff(random=random),
+        settings=WatchSettings(selector=CHILD_SELECTOR),
+    )
+
+
+def _tenant(key: Key) -> str:
+    return key.namespace
+
+
+def _owner(record: ChildRecord | PodRecord) -> Key:
+    return Key(record.namespace, record.model)

@@ -1,0 +1,108 @@
+"""Builds an engine around a loaded model, on the engine's thread."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from modelyard_api.meta import Reason
+from modelyard_runtime.capacity import Capacity, cache_budget_bytes
+from modelyard_runtime.engine.backends.causal_lm import CausalLM
+from modelyard_runtime.engine.backends.encoder import (
+    Classifier,
+    Embedder,
+    TokenizedTexts,
+    find_input_tokens,
+)
+from modelyard_runtime.engine.backends.pooling import read_pooling
+from modelyard_runtime.engine.backends.prompts import TokenizedPrompts
+from modelyard_runtime.engine.batch import BatchLimits
+from modelyard_runtime.engine.batch_core import BatchBackend, BatchCore
+from modelyard_runtime.engine.batch_engine import QueueingEngine
+from modelyard_runtime.engine.generation import ContinuousEngine
+from modelyard_runtime.engine.generation_core import GenerationCore
+from modelyard_runtime.engine.scheduler import COLUMN_BLOCK, Limits, largest_context
+from modelyard_runtime.engine.worker import Worker
+from modelyard_runtime.errors import CannotStart
+from modelyard_runtime.loading.loaded import Loaded
+from modelyard_runtime.loading.memory import format_gib, read_resident_bytes
+
+# Prompt tokens per step, with and without streams to hold up; see scheduler.Limits. On a GPU a
+# few thousand tokens take as long as a few decode steps.
+_CHUNK_TOKENS = {"cpu": (64, 512), "cuda": (2048, 8192)}
+# Padded tokens and inputs per batch: as many as it takes to keep the device busy. More only makes
+# others wait longer.
+_BATCH_LIMITS = {"cpu": BatchLimits(64, 2048), "cuda": BatchLimits(512, 65_536)}
+_GPU_SHARE = 0.8
+
+Built = tuple[Any, Callable[[Worker[Any]], Any]]
+
+
+def build_generation(
+    loaded: Loaded, name: str, capacity: Capacity, loop: asyncio.AbstractEventLoop
+) -> Built:
+    """Build a generation engine."""
+    backend = CausalLM(loaded)
+    budget = _cache_budget_bytes(loaded, capacity)
+    cache_tokens = budget // backend.cache_bytes_per_token
+    context = min(backend.context_tokens, largest_context(cache_tokens))
+    if context < COLUMN_BLOCK:
+        raise CannotStart(
+            Reason.NOT_ENOUGH_MEMORY,
+            f"The weights are loaded, but {format_gib(budget)} are left for the cache of running "
+            "requests, which is not enough for a single short one",
+            hint="Raise spec.resources.memory by 256Mi or more.",
+        )
+    chunk, idle_chunk = _CHUNK_TOKENS[loaded.model.device.type]
+    limits = Limits(
+        max_rows=capacity.max_slots,
+        cache_tokens=cache_tokens,
+        chunk_tokens=chunk,
+        idle_chunk_tokens=idle_chunk,
+    )
+    info = loaded.describe(name, context)
+    vocabulary = loaded.model.config.get_text_config(decoder=True).vocab_size
+    prompts = TokenizedPrompts(loaded.tokenizer, vocabulary)
+    core = GenerationCore(backend, limits, loop)
+    return core, lambda worker: ContinuousEngine(worker, info, prompts, capacity)
+
+
+def build_embeddings(
+    loaded: Loaded, name: str, capacity: Capacity, loop: asyncio.AbstractEventLoop
+) -> Built:
+    """Build an engine that answers with vectors."""
+    pooling = read_pooling(loaded.folder)
+    return _build_batch(loaded, Embedder(loaded, pooling), name, capacity, loop)
+
+
+def build_classification(
+    loaded: Loaded, name: str, capacity: Capacity, loop: asyncio.AbstractEventLoop
+) -> Built:
+    """Build an engine that answers with scores of labels."""
+    return _build_batch(loaded, Classifier(loaded), name, capacity, loop)
+
+
+def _build_batch(
+    loaded: Loaded,
+    backend: BatchBackend,
+    name: str,
+    capacity: Capacity,
+    loop: asyncio.AbstractEventLoop,
+) -> Built:
+    limits = _BATCH_LIMITS[loaded.model.device.type]
+    info = loaded.describe(name, find_input_tokens(loaded))
+    # An input is never longer than a batch may be.
+    limits = replace(limits, max_tokens=max(limits.max_tokens, info.context_tokens))
+    texts = TokenizedTexts(loaded.tokenizer, loaded.model.config.vocab_size, info.context_tokens)
+    core = BatchCore(backend, limits, loop)
+    return core, lambda worker: QueueingEngine(worker, info, texts, capacity)
+
+
+def _cache_budget_bytes(loaded: Loaded, capacity: Capacity) -> int:
+    device = loaded.model.device
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(free * _GPU_SHARE)
+    return cache_budget_bytes(capacity.memory_bytes, read_resident_bytes())

@@ -1,0 +1,68 @@
+"""Starts the engine that a model needs: vets and loads the folder on the engine's own thread."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from modelyard_api.serving import ServingConfig
+from modelyard_api.v1alpha1 import Task
+from modelyard_runtime.capacity import Capacity
+from modelyard_runtime.engine.base import BatchEngine, GenerationEngine
+from modelyard_runtime.engine.worker import Core, Worker
+from modelyard_runtime.loading.detection import detect
+from modelyard_runtime.loading.faults import translated_load_errors
+from modelyard_runtime.loading.registry import LOADERS, Wanted, import_function
+from modelyard_runtime.loading.vetting import vet_folder
+
+AnyEngine = GenerationEngine | BatchEngine
+#: What is built on the thread: the core that stays there, and what makes the engine around it.
+Built = tuple[Core[Any], Callable[[Worker[Any]], AnyEngine]]
+
+# What builds the engine around a loaded model, by task; imported on use, since it imports torch.
+_BUILDERS = {
+    Task.TEXT_GENERATION: "modelyard_runtime.engine.backends.builders:build_generation",
+    Task.EMBEDDINGS: "modelyard_runtime.engine.backends.builders:build_embeddings",
+    Task.TEXT_CLASSIFICATION: "modelyard_runtime.engine.backends.builders:build_classification",
+}
+_PREPARE = "modelyard_runtime.engine.backends.threads:prepare_thread"
+# Read by the model libraries when they are imported: nothing comes from the network, and
+# tokenizers start no threads beside ours.
+_ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+async def start_engine(
+    config: ServingConfig, capacity: Capacity
+) -> GenerationEngine | BatchEngine:
+    """Load the model and return its engine.
+
+    Raises:
+        CannotStart: with a reason and a hint.
+    """
+    os.environ.update(_ENVIRONMENT)
+    loop = asyncio.get_running_loop()
+    worker: Worker[Any] = Worker("model")
+    make_engine = await worker.start(lambda: _build(config, capacity, loop))
+    return make_engine(worker)
+
+
+def _build(
+    config: ServingConfig, capacity: Capacity, loop: asyncio.AbstractEventLoop
+) -> Built:
+    # Vetting first: it imports no model library, so a bad folder is refused within a second.
+    folder = vet_folder(Path(config.model_path))
+    detected = detect(folder, config.task, config.format)
+    wanted = Wanted(folder, detected, config.dtype, capacity.memory_bytes)
+    with translated_load_errors():
+        import_function(_PREPARE)(capacity.threads)
+        loaded = import_function(LOADERS[detected.format, detected.task])(wanted)
+        built: Built = import_function(_BUILDERS[detected.task])(
+            loaded, config.model_name, capacity, loop
+        )
+    return built

@@ -1,0 +1,20 @@
+"""Faults name fields as the domain does; clients know them by their protocol's names."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from modelyard_runtime.errors import InvalidRequest
+
+#: What an engine or the service calls the text it was given.
+_TEXT = frozenset({"prompt", "messages", "input"})
+
+
+@contextmanager
+def naming_text(field: str) -> Iterator[None]:
+    """Let a fault about the text name the field that it came from."""
+    try:
+        yield
+    except InvalidRequest as fault:
+        if fault.param in _TEXT:
+            fault.param = field
+        raise

@@ -1,0 +1,117 @@
+"""`modelyard serve` with real models: the whole way from a folder to OpenAI's client."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+
+from tests.support.waiting import wait_for
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+#: Importing torch on a busy machine with two cores.
+LOAD_SECONDS = 180
+
+
+@pytest.fixture(scope="session")
+def make_model(tmp_path_factory):
+    """Return a function that makes an example's folder, or skips where its package is missing."""
+
+    def make(name):
+        folder = tmp_path_factory.mktemp("models") / name
+        made = subprocess.run(
+            [sys.executable, EXAMPLES / name / "make.py", "--out", folder],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if made.returncode != 0 and "is missing; install it" in made.stderr:
+            pytest.skip(made.stderr.strip())
+        assert made.returncode == 0, made.stderr
+        return folder
+
+    return make
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+@contextmanager
+def serving(folder):
+    """Run the command as a person would, in the folder's parent, and end it with Ctrl-C."""
+    port = free_port()
+    ports = ["--port", str(port), "--internal-port", str(free_port())]
+    with subprocess.Popen(
+        [sys.executable, "-m", "modelyard_cli", "serve", folder.name, *ports],
+        cwd=folder.parent,
+        env={**os.environ, "MODELYARD_TERMINATION_LOG": str(folder.parent / "none")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            url = f"http://127.0.0.1:{port}"
+            wait_for(lambda: is_ready(url, process), what="ready", seconds=LOAD_SECONDS)
+            yield url
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 0
+            assert f"curl {url}/readyz" in process.stdout.read()
+        finally:
+            process.kill()
+
+
+def is_ready(url, process):
+    assert process.poll() is None, process.stdout.read()
+    try:
+        return httpx.get(f"{url}/readyz", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def client_of(url):
+    return openai.OpenAI(
+        base_url=f"{url}/v1",
+        api_key="none",
+        timeout=120,
+        http_client=httpx.Client(trust_env=False, timeout=120),
+    )
+
+
+def test_a_chat_model(make_model):
+    with serving(make_model("smollm2")) as url, client_of(url) as client:
+        request = {
+            "model": "smollm2",
+            "messages": [{"role": "user", "content": "What is the capital of France?"}],
+            "temperature": 0,
+            "max_tokens": 12,
+        }
+        whole = client.chat.completions.create(**request)
+        stream = client.chat.completions.create(**request, stream=True)
+        text = whole.choices[0].message.content
+        assert "Paris" in text
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == text
+
+
+def test_a_sentence_encoder(make_model):
+    with serving(make_model("minilm")) as url, client_of(url) as client:
+        cat, kitten, car = (
+            item.embedding
+            for item in client.embeddings.create(
+                model="minilm", input=["a cat", "a kitten", "a car"]
+            ).data
+        )
+        assert similarity(cat, kitten) > similarity(cat, car)
+        answer = httpx.post(f"{url}/predict", json={"text": "a cat"}, trust_env=False)
+        assert answer.json()["embedding"] == pytest.approx(cat, abs=1e-4)
+
+
+def similarity(one, other):
+    return sum(a * b for a, b in zip(one, other, strict=True))

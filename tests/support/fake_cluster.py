@@ -1,0 +1,181 @@
+"""A Cluster in memory: what the reconciler writes stays, and a rollout can be played.
+
+It counts writes, can fail before or after any of them, and keeps generations and field ownership
+closely enough for the rules of `applying.py`.
+"""
+
+import copy
+import itertools
+
+from modelyard_kube.errors import ClusterError
+from modelyard_operator.projection import project_child
+from modelyard_operator.records import Key
+from modelyard_operator.status import dump_status
+
+
+class Killed(Exception):
+    """The process died here."""
+
+
+class FakeCluster:
+    """Objects by kind and key; caches are always up to date unless `cached` is emptied."""
+
+    def __init__(self, *models):
+        self.models = {}
+        self.children = {}
+        self.hidden = set()
+        self.pods = {}
+        self.writes = []
+        self.notices = []
+        self.kill_after = None
+        self.kill_before = None
+        self.refuse = {}
+        self._versions = itertools.count(1)
+        for body in models:
+            self.put_model(body)
+
+    # The protocol
+
+    async def get_model(self, key):
+        return copy.deepcopy(self.models.get(key))
+
+    def find_child(self, kind, key):
+        body = self.children.get((kind, key))
+        return project_child(kind, body) if body and (kind, key) not in self.hidden else None
+
+    def find_pods(self, key):
+        return tuple(self.pods.get(key, ()))
+
+    async def read_child(self, kind, key):
+        body = self.children.get((kind, key))
+        return project_child(kind, body) if body else None
+
+    async def apply_child(self, kind, body, *, force):
+        metadata = body["metadata"]
+        key = Key(metadata["namespace"], metadata["name"])
+        if kind in self.refuse:
+            raise self.refuse[kind]
+        live = self.children.get((kind, key))
+        wanted_uid = metadata.get("uid")
+        if wanted_uid is not None and (live is None or live["metadata"]["uid"] != wanted_uid):
+            raise ClusterError("uid mismatch", status=409)
+        if live is not None and not force and live["spec"] != body["spec"]:
+            raise ClusterError("conflict", status=409)
+        with self._writing(kind):
+            self.children[kind, key] = self._merge(kind, live, body)
+            self.hidden.discard((kind, key))
+        return self.find_child(kind, key)
+
+    def drop_child(self, kind, key):
+        self.hidden.add((kind, key))
+
+    async def write_status(self, metadata, status):
+        key = Key(metadata.namespace, metadata.name)
+        live = self.models.get(key)
+        if live is None or live["metadata"]["uid"] != metadata.uid:
+            raise ClusterError("uid mismatch", status=409)
+        with self._writing("Status"):
+            live["status"] = dump_status(status)
+
+    def emit(self, metadata, notice):
+        self.notices.append((metadata.name, notice.type, notice.reason))
+
+    # What others do
+
+    def put_model(self, body):
+        self.models[Key(body["metadata"]["namespace"], body["metadata"]["name"])] = body
+
+    def put_child(self, kind, key, *, owner_uid=None, owner_name="", spec=None):
+        """A child made by somebody else."""
+        owners = []
+        if owner_uid:
+            owner_kind = "ModelDeployment" if owner_name else "Other"
+            owners = [
+                {"kind": owner_kind, "name": owner_name, "uid": owner_uid, "controller": True}
+            ]
+        self.children[kind, key] = {
+            "metadata": {
+                "name": key.name,
+                "namespace": key.namespace,
+                "uid": f"foreign-{kind}",
+                "resourceVersion": str(next(self._versions)),
+                "generation": 1,
+                "ownerReferences": owners,
+                "managedFields": [_claim("kubectl", "Update", spec or {})],
+            },
+            "spec": spec or {},
+        }
+        self.hidden.add((kind, key))
+
+    def edit_child(self, kind, key, change):
+        """Somebody edits a child's spec."""
+        body = self.children[kind, key]
+        change(body["spec"])
+        body["metadata"]["generation"] += 1
+        body["metadata"]["resourceVersion"] = str(next(self._versions))
+        body["metadata"]["managedFields"].append(_claim("kubectl-edit", "Update", {}))
+
+    def finish_rollout(self, key):
+        """The Deployment's controller brings up all pods of the live template."""
+        body = self.children["Deployment", key]
+        count = body["spec"]["replicas"]
+        body["status"] = {
+            "observedGeneration": body["metadata"]["generation"],
+            "replicas": count,
+            "updatedReplicas": count,
+            "readyReplicas": count,
+        }
+
+    # Inside
+
+    def _merge(self, kind, live, body):
+        merged = copy.deepcopy(body)
+        metadata = merged["metadata"]
+        before = live["metadata"] if live else {"generation": 0}
+        metadata["uid"] = before.get("uid", f"uid-{kind}-{next(self._versions)}")
+        is_same = live is not None and live["spec"] == body["spec"]
+        metadata["generation"] = before["generation"] + (0 if is_same else 1)
+        metadata["resourceVersion"] = str(next(self._versions))
+        metadata["managedFields"] = [_claim("modelyard", "Apply", body["spec"])]
+        merged["status"] = copy.deepcopy(live.get("status", {})) if live else {}
+        return merged
+
+    def _writing(self, kind):
+        return _Write(self, kind)
+
+
+class _Write:
+    """One write, at which the process may die just before or just after."""
+
+    def __init__(self, cluster, kind):
+        self.cluster, self.kind = cluster, kind
+
+    def __enter__(self):
+        if self.cluster.kill_before == len(self.cluster.writes):
+            raise Killed(self.kind)
+        self.cluster.writes.append(self.kind)
+
+    def __exit__(self, *exc):
+        if self.cluster.kill_after == len(self.cluster.writes):
+            raise Killed(self.kind)
+
+
+def _claim(manager, operation, spec):
+    return {"manager": manager, "operation": operation, "fieldsV1": {k: {} for k in spec}}
+
+
+class FakeReports:
+    """Reports that a test puts in, and the pods that were asked for."""
+
+    def __init__(self):
+        self.reports = {}
+        self.wanted = []
+
+    def find(self, pods):
+        return {pod.uid: self.reports[pod.uid] for pod in pods if pod.uid in self.reports}
+
+    def want(self, key, pod):
+        self.wanted.append((key, pod.name))
+
+    def forget(self, uid):
+        self.reports.pop(uid, None)

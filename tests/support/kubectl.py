@@ -1,0 +1,98 @@
+"""Objects in a namespace of a real cluster, by kubectl."""
+
+import json
+
+import yaml
+
+from tests.support.objects import URI
+from tests.support.waiting import wait_for
+
+MDL = "modeldeployments.modelyard.dev"
+
+
+class Namespace:
+    """What tests do in one namespace."""
+
+    def __init__(self, cluster, name, told=lambda: ""):
+        self.cluster, self.name, self._told = cluster, name, told
+
+    def kubectl(self, *args, **options):
+        return self.cluster.kubectl("-n", self.name, *args, **options)
+
+    def apply(self, name="qwen", uri=URI, **spec):
+        """Apply a ModelDeployment."""
+        self.apply_all([build_manifest(name, uri, **spec)])
+
+    def apply_all(self, manifests):
+        self.kubectl("apply", "-f", "-", input=yaml.safe_dump_all(manifests))
+
+    def get(self, kind, name="qwen"):
+        """The object, or None."""
+        text = self.kubectl("get", kind, name, "-o", "json", "--ignore-not-found")
+        return json.loads(text) if text.strip() else None
+
+    def list(self, kind):
+        return json.loads(self.kubectl("get", kind, "-o", "json"))["items"]
+
+    def status(self, name="qwen"):
+        return (self.get(MDL, name) or {}).get("status", {})
+
+    def condition(self, kind, name="qwen"):
+        """Status and reason of a condition that speaks of the present spec."""
+        body = self.get(MDL, name)
+        for found in body.get("status", {}).get("conditions", []):
+            if (
+                found["type"] == kind
+                and found["observedGeneration"] == (body["metadata"]["generation"])
+            ):
+                return found["status"], found["reason"]
+        return None
+
+    def versions(self):
+        """Resource versions of all objects that the operator writes."""
+        kinds = ("deployments", "services", MDL)
+        return {
+            (kind, item["metadata"]["name"]): item["metadata"]["resourceVersion"]
+            for kind in kinds
+            for item in self.list(kind)
+        }
+
+    def wait(self, look, what, seconds=60):
+        return wait_for(look, what=what, seconds=seconds, told=self._explain)
+
+    def wait_condition(self, kind, status, reason, name="qwen", seconds=60):
+        self.wait(
+            lambda: self.condition(kind, name) == (status, reason),
+            f"{name}: {kind}={status}/{reason}",
+            seconds,
+        )
+
+    def wait_ready(self, name="qwen", seconds=60):
+        self.wait_condition("Ready", "True", "Serving", name, seconds)
+
+    def _explain(self):
+        return self.kubectl("get", f"{MDL},deployments,pods", "-o", "wide") + self._told()
+
+
+def build_manifest(name="qwen", uri=URI, **spec):
+    return {
+        "apiVersion": "modelyard.dev/v1alpha1",
+        "kind": "ModelDeployment",
+        "metadata": {"name": name},
+        "spec": {"model": {"uri": uri}, **spec},
+    }
+
+
+def build_kwok_node(name, **capacity):
+    """A node that kwok plays."""
+    resources = {"cpu": "64", "memory": "512Gi", "pods": "1000", **capacity}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": name,
+            "annotations": {"kwok.x-k8s.io/node": "fake"},
+            "labels": {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"},
+        },
+        "status": {"allocatable": resources, "capacity": resources},
+    }

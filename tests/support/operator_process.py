@@ -1,0 +1,100 @@
+"""The operator as a real process, and what tests ask it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+
+from tests.support.waiting import wait_for
+
+POLICY = "runtime: {image: registry.example.com/modelyard/runtime:test}\n"
+
+
+class OperatorProcess:
+    """`python -m modelyard_operator` against a cluster; its log is kept in a file."""
+
+    def __init__(self, cluster, folder, policy=POLICY, **variables):
+        self._log = folder / "operator.log"
+        self._policy = folder / "policy.yaml"
+        self._policy.write_text(policy)
+        self._port = find_port()
+        self._environment = {
+            **os.environ,
+            "KUBECONFIG": str(cluster.kubeconfig),
+            "MODELYARD_POLICY": str(self._policy),
+            "MODELYARD_PROBE_HOST": "127.0.0.1",
+            "MODELYARD_PROBE_PORT": str(self._port),
+            # Pods of kwok nodes have addresses that nobody answers at.
+            "MODELYARD_REPORT_TIMEOUT_SECONDS": "0.2",
+            **variables,
+        }
+        self.process = None
+
+    def start(self):
+        """Start and wait until it is ready."""
+        with self._log.open("ab") as log:
+            argv = [sys.executable, "-m", "modelyard_operator"]
+            self.process = subprocess.Popen(argv, env=self._environment, stderr=log, stdout=log)
+        wait_for(self._is_ready, what="the operator is ready", seconds=60, told=self.log)
+        return self
+
+    def stop(self, number=signal.SIGTERM):
+        """Stop and return the exit status."""
+        if self.process is None:
+            return None
+        self.process.send_signal(number)
+        status = self.process.wait(timeout=30)
+        self.process = None
+        return status
+
+    def restart(self, policy=None, number=signal.SIGTERM):
+        """Stop, and start with another policy if one is given."""
+        self.stop(number)
+        if policy is not None:
+            self._policy.write_text(policy)
+        self.start()
+
+    def log(self):
+        """The end of its log."""
+        return self._log.read_text()[-4000:] if self._log.exists() else ""
+
+    def log_lines(self):
+        """Its log, parsed."""
+        return [json.loads(line) for line in self._log.read_text().splitlines()]
+
+    def ask(self, path):
+        """What it answers at its probe port."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=5) as answer:
+            return answer.read().decode()
+
+    def metric(self, name):
+        """The value of a metric with its labels as written."""
+        lines = (line.rpartition(" ") for line in self.ask("/metrics").splitlines())
+        return next((float(value) for key, _, value in lines if key == name), 0.0)
+
+    def writes(self):
+        """All writes to the cluster so far, Events aside."""
+        kinds = ("Deployment", "Service", "Status")
+        name = "modelyard_operator_writes_total"
+        return sum(self.metric(f'{name}{{kind="{kind}"}}') for kind in kinds)
+
+    def reconciles(self):
+        """All reconciles that ended well so far."""
+        return self.metric('modelyard_operator_reconciles_total{outcome="done"}')
+
+    def _is_ready(self):
+        assert self.process.poll() is None, self.log()
+        try:
+            return self.ask("/readyz")
+        except OSError:
+            return None
+
+
+def find_port():
+    """A port that was free a moment ago."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]

@@ -1,0 +1,101 @@
+"""Children: what changes a revision and what does not. Whole manifests are in tests/golden."""
+
+import json
+import re
+
+import pytest
+
+from modelyard_api.serving import decode_config
+from modelyard_operator.desired import build_children
+from modelyard_operator.desired.platform import decide_platform
+from tests.support.objects import build_policy, parse
+
+
+def build(policy=None, **spec):
+    md = parse(**spec)
+    return build_children(md, decide_platform(md, None, policy or build_policy()))
+
+
+def deployment(**spec):
+    return build(**spec).manifests[0].body
+
+
+def test_the_same_object_gives_the_same_children():
+    assert build() == build()
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"model": {"uri": "oci://r.example.com/other:1"}},
+        {"model": {"uri": "oci://registry.example.com/models/qwen:2.5", "task": "embeddings"}},
+        {"resources": {"cpu": "2"}},
+        {"resources": {"gpu": {"count": 1}}},
+        {"update": {"drainTimeout": "5m"}},
+        {"runtime": {"dtype": "float16"}},
+    ],
+    ids=lambda spec: next(iter(spec)),
+)
+def test_what_shapes_the_pod_is_a_new_revision(spec):
+    assert build(**spec).revision != build().revision
+
+
+def test_scaling_is_no_new_revision():
+    assert build(scaling={"replicas": 5}).revision == build().revision
+
+
+def test_another_runtime_image_is_a_new_revision():
+    other = build_policy("runtime: {image: example.com/runtime:2}")
+    assert build(policy=other).revision != build().revision
+
+
+def test_values_equal_to_the_defaults_are_no_new_revision():
+    """So that a default written out, or added by a newer schema, restarts nothing."""
+    explicit = build(
+        model={"uri": "oci://registry.example.com/models/qwen:2.5", "task": "auto", "name": ""},
+        resources={"gpu": {"count": 0}, "cpu": "", "memory": ""},
+        update={"progressDeadline": "30m", "drainTimeout": "2m"},
+        runtime={"dtype": "auto"},
+    )
+    assert explicit == build()
+
+
+def test_the_runtime_reads_its_configuration_after_the_kubelets_expansion():
+    name = "$(HOME)/qwen"
+    pod = deployment(model={"uri": "oci://r.example.com/x:1", "name": name})
+    value = pod["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"]
+    expanded = re.sub(r"\$\$|\$\((\w+)\)", lambda m: "$" if m[0] == "$$" else "broken", value)
+    assert decode_config(expanded).model_name == name
+
+
+def test_the_selector_holds_nothing_a_user_can_change():
+    selectors = {
+        json.dumps(deployment(**spec)["spec"]["selector"])
+        for spec in ({}, {"scaling": {"replicas": 2}}, {"resources": {"cpu": "3"}})
+    }
+    assert len(selectors) == 1
+
+
+def test_pods_have_time_to_leave_drain_and_end():
+    template = deployment(update={"drainTimeout": "1m"})["spec"]["template"]["spec"]
+    assert template["terminationGracePeriodSeconds"] == 5 + 60 + 10
+    assert template["containers"][0]["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
+
+
+def test_loading_may_take_the_whole_deadline():
+    spec = deployment(update={"progressDeadline": "45s"})["spec"]
+    probe = spec["template"]["spec"]["containers"][0]["startupProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] >= 45
+    assert spec["progressDeadlineSeconds"] == 45
+
+
+def test_memory_asked_for_is_also_the_limit_and_the_default_is_not():
+    def resources(**asked):
+        pod = deployment(resources=asked)["spec"]["template"]["spec"]
+        return pod["containers"][0]["resources"]
+
+    assert resources() == {"requests": {"cpu": "500m", "memory": "1Gi"}}
+    assert resources(memory="4Gi", cpu=2) == {
+        "requests": {"cpu": "2", "memory": "4Gi"},
+        "limits": {"memory": "4Gi"},
+    }

@@ -1,0 +1,48 @@
+"""What the policy says about a spec."""
+
+import pytest
+
+from modelyard_operator.validation import find_violations
+from tests.support.objects import build_policy, parse
+
+SOURCES = [
+    # allowed sources, uri, whether it is under one
+    (["oci://"], "oci://any.example.com/x:1", True),
+    (["oci://r.io"], "oci://r.io/x", True),
+    (["oci://r.io"], "oci://R.IO/x", True),
+    (["oci://r.io"], "oci://r.io.evil.com/x", False),
+    (["oci://r.io"], "oci://r.io:5000/x", False),
+    (["oci://r.io:5000"], "oci://r.io:5000/x", True),
+    (["oci://r.io/team"], "oci://r.io/team/x:1", True),
+    (["oci://r.io/team/"], "oci://r.io/team/x:1", True),
+    (["oci://r.io/team"], "oci://r.io/teams/x:1", False),
+    (["oci://r.io/team/qwen"], "oci://r.io/team/qwen:2.5", True),
+    (["oci://r.io/team/qwen"], "oci://r.io/team/qwen@sha256:00", True),
+    (["oci://r.io/team/qwen"], "oci://r.io/team/qwen-evil:1", False),
+    (["oci://r.io/team"], "oci://r.io/team/../other/x", False),
+    (["hf://"], "oci://r.io/x", False),
+    (["hf://", "oci://r.io"], "oci://r.io/x", True),
+    ([], "oci://r.io/x", False),
+]
+
+
+@pytest.mark.parametrize(("allowed", "uri", "is_allowed"), SOURCES)
+def test_sources_match_on_whole_segments(allowed, uri, is_allowed):
+    policy = build_policy(f"runtime: {{image: x}}\nallowedSources: {allowed}")
+    found = find_violations(parse(model={"uri": uri}).spec, policy)
+    assert (found == ()) == is_allowed
+
+
+def test_every_violation_is_told_at_once():
+    policy = build_policy("runtime: {image: x}\nlimits: {maxReplicas: 2, maxGpus: 1}")
+    spec = parse(scaling={"replicas": 3}, resources={"gpu": {"count": 2}}).spec
+    assert find_violations(spec, policy) == (
+        "spec.scaling.replicas: 3 is more than the 2 that the platform allows",
+        "spec.resources.gpu.count: 2 is more than the 1 that the platform allows",
+    )
+
+
+def test_what_reaches_a_limit_is_within_it():
+    policy = build_policy("runtime: {image: x}\nlimits: {maxReplicas: 2, maxGpus: 1}")
+    spec = parse(scaling={"replicas": 2}, resources={"gpu": {"count": 1}}).spec
+    assert find_violations(spec, policy) == ()
