@@ -5,6 +5,7 @@ ModelDeployments and asks each of them through its Service. Run it again: what i
 """
 
 import argparse
+import hashlib
 import math
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from openai import OpenAI
 from modelyard_local import clusters, images, services
 from modelyard_local.clusters import Cluster
 from modelyard_local.errors import LocalError
+from modelyard_local.paths import cache_root
 
 ROOT = Path(__file__).parents[1]
 SYSTEM_NAMESPACE = "modelyard-system"
@@ -52,7 +54,7 @@ class Steps:
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
         """One step, announced before and timed after."""
-        print(f"\n[{len(self.times) + 1}/6] {title}", flush=True)
+        print(f"\n[{len(self.times) + 1}/5] {title}", flush=True)
         began = time.monotonic()
         yield
         self.times.append((title, time.monotonic() - began))
@@ -70,15 +72,35 @@ def say(text: str) -> None:
 
 
 def build_models(examples: tuple[Example, ...]) -> dict[str, str]:
-    """Make each example's model folder and put it into an image; return references by name."""
-    references = {}
-    for example in examples:
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch) / example.name
-            say(f"making the model folder of {example.name}")
-            make_model(example, folder)
-            references[example.name] = images.build_model(folder, example.name)
-    return references
+    """Put each example's model into an image, made anew if its sources changed.
+
+    Returns references by name.
+    """
+    return {example.name: build_model(example) for example in examples}
+
+
+def build_model(example: Example) -> str:
+    """Return the reference of one example's image."""
+    note = cache_root() / "demo" / f"{example.name}-{hash_sources(example)}"
+    if note.exists() and images.is_kept(note.read_text()):
+        return note.read_text()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / example.name
+        say(f"making the model folder of {example.name}")
+        make_model(example, folder)
+        reference = images.build_model(folder, example.name, on_progress=say)
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(reference)
+    return reference
+
+
+def hash_sources(example: Example) -> str:
+    """Return a short hash of what an example's model is made of."""
+    sources = [*sorted(example.folder.glob("*.*")), ROOT / "requirements" / "models.lock"]
+    whole = hashlib.sha256()
+    for path in sources:
+        whole.update(path.name.encode() + path.read_bytes())
+    return whole.hexdigest()[:16]
 
 
 def make_model(example: Example, folder: Path) -> None:
@@ -123,7 +145,8 @@ def apply_models(
     for example in examples:
         manifest = yaml.safe_load((example.folder / "modeldeployment.yaml").read_text())
         manifest["spec"]["model"]["uri"] = f"oci://{references[example.name]}"
-        say(cluster.kubectl("apply", "-n", NAMESPACE, "-f", "-", input=yaml.safe_dump(manifest)))
+        told = cluster.kubectl("apply", "-n", NAMESPACE, "-f", "-", input=yaml.safe_dump(manifest))
+        say(told.strip())
 
 
 def wait_ready(cluster: Cluster, names: list[str]) -> None:
@@ -202,6 +225,7 @@ EXAMPLES = (
 
 NEXT = f"""
 What next?
+
   eval "$(.venv/bin/python -m modelyard_local env demo)"   # kubectl and helm for this cluster
   kubectl get mdl -n {NAMESPACE}
   kubectl describe mdl smollm2 -n {NAMESPACE}
@@ -210,14 +234,16 @@ What next?
 
 
 def run(cluster_name: str) -> None:
-    """The six steps."""
+    """The five steps, and what to do next."""
     steps = Steps()
     with steps.step("a Kubernetes cluster"):
         cluster = clusters.up(cluster_name, on_progress=say)
     with steps.step("images: operator, runtime, three models"):
-        operator_image, runtime_image = images.build("operator"), images.build("runtime")
+        operator_image, runtime_image = (
+            images.build(part, on_progress=say) for part in ("operator", "runtime")
+        )
         references = build_models(EXAMPLES)
-        images.load(cluster, operator_image, runtime_image, *references.values())
+        images.load(cluster, operator_image, runtime_image, *references.values(), on_progress=say)
     with steps.step("the chart, by helm"):
         install_chart(cluster, operator_image, runtime_image)
     with steps.step("three ModelDeployments, until READY is True"):
@@ -227,9 +253,7 @@ def run(cluster_name: str) -> None:
         for example in EXAMPLES:
             with services.service_url(cluster, NAMESPACE, example.name) as url:
                 example.ask(url)
-    with steps.step("what next"):
-        print(NEXT)
-    print(steps.summary())
+    print(f"\n{steps.summary()}\n{NEXT}")
 
 
 def main() -> None:

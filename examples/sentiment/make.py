@@ -15,11 +15,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ |= {
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
 
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
-from transformers.utils import logging
 
 HERE = Path(__file__).parent
 LABELS = ("negative", "positive")
@@ -32,7 +35,8 @@ CARD = """# Sentiment, home-made
 A demonstration classifier of short English opinions: `negative` or `positive`.
 Made by `examples/sentiment/make.py` of Modelyard: all-MiniLM-L6-v2 (Apache-2.0), its last two
 layers and a new head tuned on {train} sentences that were written for this example.
-Accuracy on the {test} held-out sentences of the same authors: {accuracy:.1%}. Expect less on other text.
+Accuracy on the {test} held-out sentences of the same authors: {accuracy:.1%}.
+Expect less on other text.
 """
 
 
@@ -85,7 +89,7 @@ def train(model: PreTrainedModel, tokenizer: object, examples: Sequence[Example]
             target = torch.tensor([example.label for example in batch])
             loss = torch.nn.functional.cross_entropy(score(model, tokenizer, batch), target)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             total += loss.item() * len(batch)
         print(f"epoch {epoch + 1} of {EPOCHS}: loss {total / len(order):.3f}", flush=True)
@@ -93,11 +97,11 @@ def train(model: PreTrainedModel, tokenizer: object, examples: Sequence[Example]
 
 def measure(model: PreTrainedModel, tokenizer: object, examples: Sequence[Example]) -> float:
     """Return the share of examples whose likeliest label is the right one."""
-    model.eval()
+    model.eval()  # type: ignore[no-untyped-call]
     with torch.inference_mode():
         guesses = score(model, tokenizer, examples).argmax(dim=-1).tolist()
-    right = sum(guess == ex.label for guess, ex in zip(guesses, examples, strict=True))
-    return right / len(examples)
+    right = [guess == ex.label for guess, ex in zip(guesses, examples, strict=True)]
+    return right.count(True) / len(examples)
 
 
 def main() -> None:
@@ -109,8 +113,6 @@ def main() -> None:
     out: Path = parser.parse_args().out
     torch.manual_seed(0)
     torch.use_deterministic_algorithms(mode=True)
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
     with tempfile.TemporaryDirectory() as scratch:
         make_encoder(Path(scratch))
         tokenizer = AutoTokenizer.from_pretrained(scratch)

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import orjson
@@ -32,6 +34,7 @@ class Login:
     scheme: str | None
     token: str | None
     insecure: bool
+    proxy: str | None
 
 
 async def load_configuration(kubeconfig: str) -> Configuration:
@@ -49,7 +52,19 @@ async def load_configuration(kubeconfig: str) -> Configuration:
     except (config.ConfigException, OSError) as error:
         where = kubeconfig or "the pod's service account"
         raise ClusterError(f"cannot read the connection from {where}: {error}") from error
+    if not configuration.proxy:
+        configuration.proxy = _find_proxy(str(configuration.host))
+    # aiohttp would look at the environment anew, in two threads, for each single request.
+    configuration.client_session_kwargs = {"trust_env": False}
     return configuration
+
+
+def _find_proxy(server: str) -> str | None:
+    """Return the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for a server."""
+    url = urlsplit(server)
+    if proxy_bypass(url.netloc):
+        return None
+    return getproxies().get(url.scheme)
 
 
 class _Rest(RESTClientObject):
@@ -108,6 +123,7 @@ class Transport:
             scheme=scheme or None,
             token=token or None,
             insecure=not settings.verify_ssl,
+            proxy=settings.proxy,
         )
 
     async def request(

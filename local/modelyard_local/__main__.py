@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import clusters, images, nodes, oci, programs
-from .control_plane import Options
+from .control_plane_config import Options
 from .errors import LocalError
 from .progress import to_stderr
 from .recipes import RECIPES
@@ -35,9 +35,8 @@ installs torch (minutes, 20 GB of disk); after that both take seconds.
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     arguments = build_parser().parse_args(argv)
-    signal.signal(
-        signal.SIGTERM, signal.default_int_handler
-    )  # a stop cleans up as an interrupt does
+    # A stop cleans up as an interrupt does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         arguments.run(arguments)
     except LocalError as error:

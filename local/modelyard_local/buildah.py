@@ -13,7 +13,8 @@ from .paths import REPOSITORY, cache_root
 from .progress import Report, run_logged
 from .registry_settings import Settings
 
-_OWN_MOUNTS = ("unshare", "--mount", "--propagation=slave")  # their storage leaves a mount behind
+# The storage of buildah and skopeo leaves a mount behind: it ends with a mount namespace.
+_OWN_MOUNTS = ("unshare", "--mount", "--propagation=slave")
 
 
 @dataclass(frozen=True)

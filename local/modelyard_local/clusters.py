@@ -10,7 +10,7 @@ from pathlib import Path
 from . import control_plane, kind, network, processes, programs, requirements, state, teardown
 from . import node as real_node
 from .addresses import allot
-from .control_plane import Options
+from .control_plane_config import Options
 from .errors import CommandFailed, LocalError, WaitTimedOut
 from .locks import exclusive
 from .paths import clusters_folder

@@ -20,9 +20,8 @@ _KEPT = 3  # code images of one name: what runs, what ran before, what is being 
 def build(name: str, *, on_progress: Report = print) -> str:
     """Build the operator's or the runtime's image if its content changed; returns its reference."""
     recipe = recipes.find_recipe(name)
-    base = os.environ.get(
-        "MODELYARD_BASE_IMAGE"
-    )  # for machines with a registry, e.g. python:3.13-slim
+    # For machines with a registry, e.g. python:3.13-slim.
+    base = os.environ.get("MODELYARD_BASE_IMAGE")
     names = recipes.build_names(recipe, REPOSITORY, base)
     if kind.is_available():
         kind.build(recipe, names, base, on_progress)
@@ -60,6 +59,11 @@ def build_model(folder: Path, name: str, *, on_progress: Report = print) -> str:
             kind.build_model(folder, reference)
         _forget_old(layout, reference)
     return reference
+
+
+def is_kept(reference: str) -> bool:
+    """Whether an image that was built here before is still there in full."""
+    return not kind.is_available() and oci.open_layout().find(reference) is not None
 
 
 def load(cluster: Cluster, *references: str, on_progress: Report = print) -> None:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from .addresses import Addresses
 
-CONTAINERD_SOCKET = (
-    "/run/containerd/containerd.sock"  # of the node's own mount namespace, as are all paths in /run
-)
+# Of the node's own mount namespace, as are all paths in /run.
+CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 PAUSE_IMAGE = "localhost/modelyard/pause:local"
 KUBELET_PORT = 10250
 DNS_READY_PORT = 8181

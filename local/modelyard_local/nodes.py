@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 
 from .clusters import Cluster
-from .control_plane import FAKE_NODE_ANNOTATION
+from .control_plane_config import FAKE_NODE_ANNOTATION
 from .errors import LocalError
 
 GPU_RESOURCE = "nvidia.com/gpu"

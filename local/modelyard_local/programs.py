@@ -14,9 +14,8 @@ from .progress import Report, pulsing, run_logged
 
 SOURCES = REPOSITORY / "local/programs"
 
-_KUBERNETES = (
-    "v1.36.3"  # as in kubernetes/go.mod; the ldflags make the programs say so (else v0.0.0)
-)
+# As in kubernetes/go.mod; the ldflags make the programs say so, else they say v0.0.0.
+_KUBERNETES = "v1.36.3"
 _STRIP = "-s -w"
 
 
@@ -48,7 +47,8 @@ GROUPS = {
     group.name: group
     for group in (
         Group("kubernetes", ldflags=_kubernetes_ldflags(_KUBERNETES), renames={"server": "etcd"}),
-        Group(  # for machines with Docker, which need nothing else of Kubernetes
+        # For machines with Docker, which need nothing else of Kubernetes.
+        Group(
             "kubectl",
             module="kubernetes",
             ldflags=_kubernetes_ldflags(_KUBERNETES),
@@ -58,9 +58,8 @@ GROUPS = {
         Group("node", tags="no_btrfs,no_zfs", packages=("tool", "./pause")),
         Group("helm"),
         Group("dns"),
-        Group(
-            "kind", packages=("tool", "./checkconfig")
-        ),  # only where Docker is, and to check kind-config.yaml
+        # Only where Docker is, and to check kind-config.yaml.
+        Group("kind", packages=("tool", "./checkconfig")),
     )
 }
 CONTROL_PLANE = ("kubernetes", "kwok")

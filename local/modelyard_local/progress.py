@@ -88,16 +88,14 @@ def run_logged(
     with log.open("ab") as output:
         start = output.tell()
         try:
-            process = (
-                subprocess.Popen(  # a session of its own, so that an interrupt ends the whole tree
-                    argv,
-                    stdout=output,
-                    stderr=output,
-                    stdin=subprocess.DEVNULL,
-                    env=env,
-                    cwd=cwd,
-                    start_new_session=True,
-                )
+            process = subprocess.Popen(
+                argv,
+                stdout=output,
+                stderr=output,
+                stdin=subprocess.DEVNULL,
+                env=env,
+                cwd=cwd,
+                start_new_session=True,  # so that an interrupt ends the whole tree
             )
         except OSError as error:
             raise LocalError(f"{title}: cannot run {argv[0]}: {error}") from error

@@ -10,9 +10,8 @@ from .errors import RequirementsMissing
 from .paths import cache_root
 from .progress import Report, run_logged
 
-FREE_GIB_TO_BUILD = (
-    30  # Go's caches take 17 GB while the programs are built, an image with torch as much
-)
+# Go's caches take 17 GB while the programs are built, an image with torch as much.
+FREE_GIB_TO_BUILD = 30
 
 
 @dataclass(frozen=True)

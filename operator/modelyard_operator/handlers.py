@@ -96,6 +96,7 @@ def build_registry(intake: Intake, login: Callable[[], Awaitable[Login]]) -> kop
             private_key_path=found.private_key_path,
             scheme=found.scheme,
             token=found.token,
+            proxy_url=found.proxy,
         )
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)

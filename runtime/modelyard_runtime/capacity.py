@@ -13,6 +13,8 @@ from pathlib import Path, PurePosixPath
 _MIB = 1024 * 1024
 _FALLBACK_MEMORY_BYTES = 1024 * _MIB
 
+_MEMORY_FILES = ("memory.max", "memory.limit_in_bytes")
+
 # One row adds almost nothing to a decode step's cost (weights are read once for all rows) until
 # the arithmetic catches up with the memory bus, on CPUs around eight rows per core.
 _SLOTS_PER_THREAD = 8
@@ -37,12 +39,11 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class CgroupMount:
-    """A mounted cgroup hierarchy: `controllers` is empty for version 2."""
+    """A mounted hierarchy: of version 1 with these controllers, or of version 2 with none."""
 
     root: PurePosixPath
     mount_point: PurePosixPath
     controllers: frozenset[str]
-    version: int
 
 
 def derive_capacity(threads: int, memory_bytes: int) -> Capacity:
@@ -86,7 +87,7 @@ def parse_cfs_quota(quota: str, period: str) -> float | None:
 
 
 def parse_memory_limit(text: str) -> int | None:
-    """Return bytes; None for `max`, and for version 1's way of saying no limit (2^63 less a page)."""
+    """Return bytes; None for `max`, and for version 1's 2^63 less a page, which means the same."""
     word = text.strip()
     if word == "max":
         return None
@@ -108,13 +109,15 @@ def parse_mounts(mountinfo: str) -> list[CgroupMount]:
     mounts = []
     for line in mountinfo.splitlines():
         before, separator, after = line.partition(" - ")
-        fields, rest = before.split(), after.split()
-        if not separator or len(fields) < 5 or not rest or rest[0] not in ("cgroup", "cgroup2"):
+        if not separator:
             continue
-        version = 2 if rest[0] == "cgroup2" else 1
-        options = frozenset(rest[2].split(",")) if version == 1 and len(rest) > 2 else frozenset()
-        root, mount_point = PurePosixPath(fields[3]), PurePosixPath(fields[4])
-        mounts.append(CgroupMount(root, mount_point, options, version))
+        # proc(5): id, parent, device, root, mount point, … - type, source, options.
+        _, _, _, root, mount_point, *_ = before.split()
+        kind, _, options = after.split(maxsplit=2)
+        if kind not in ("cgroup", "cgroup2"):
+            continue
+        controllers = frozenset(options.split(",")) if kind == "cgroup" else frozenset()
+        mounts.append(CgroupMount(PurePosixPath(root), PurePosixPath(mount_point), controllers))
     return mounts
 
 
@@ -134,20 +137,18 @@ def find_directories(
     mounts: Sequence[CgroupMount],
     memberships: Sequence[tuple[frozenset[str], PurePosixPath]],
     controller: str,
-) -> list[tuple[int, PurePosixPath]]:
-    """Return (version, directory) of each cgroup that can limit us, own one first, up to the root.
+) -> list[PurePosixPath]:
+    """Return the directory of each cgroup that can limit us, our own first, up to the root.
 
     All ancestors count: a pod's limit stands on the pod's cgroup, above the container's.
     """
-    found: list[tuple[int, PurePosixPath]] = []
+    found: list[PurePosixPath] = []
     for controllers, path in memberships:
         for mount in mounts:
-            same = controller in controllers & mount.controllers
-            if not (same or (mount.version == 2 and not controllers)):  # noqa: PLR2004
-                continue
-            inside = _below(path, mount.root)
-            steps = [inside, *inside.parents]
-            found += [(mount.version, mount.mount_point / step) for step in steps]
+            version_2 = not controllers and not mount.controllers
+            if version_2 or controller in controllers & mount.controllers:
+                inside = _below(path, mount.root)
+                found += [mount.mount_point / step for step in (inside, *inside.parents)]
     return found
 
 
@@ -167,31 +168,24 @@ def _read(path: PurePosixPath) -> str | None:
 
 
 def limit_cpus(
-    directories: Sequence[tuple[int, PurePosixPath]],
-    read: Callable[[PurePosixPath], str | None] = _read,
+    directories: Sequence[PurePosixPath], read: Callable[[PurePosixPath], str | None] = _read
 ) -> float | None:
-    """Return the tightest CPU quota of these cgroups."""
+    """Return the tightest CPU quota of these cgroups, of either version."""
     limits: list[float | None] = []
-    for version, directory in directories:
-        if version == 1:
-            quota = read(directory / "cpu.cfs_quota_us")
-            period = read(directory / "cpu.cfs_period_us")
-            limits.append(parse_cfs_quota(quota, period) if quota and period else None)
-        else:
-            text = read(directory / "cpu.max")
-            limits.append(parse_cpu_max(text) if text else None)
+    for directory in directories:
+        text = read(directory / "cpu.max")
+        quota, period = (read(directory / f"cpu.cfs_{word}_us") for word in ("quota", "period"))
+        limits.append(parse_cpu_max(text) if text else None)
+        limits.append(parse_cfs_quota(quota, period) if quota and period else None)
     return min((limit for limit in limits if limit is not None), default=None)
 
 
 def limit_memory(
-    directories: Sequence[tuple[int, PurePosixPath]],
-    read: Callable[[PurePosixPath], str | None] = _read,
+    directories: Sequence[PurePosixPath], read: Callable[[PurePosixPath], str | None] = _read
 ) -> int | None:
-    """Return the tightest memory limit of these cgroups."""
-    limits: list[int | None] = []
-    for version, directory in directories:
-        text = read(directory / ("memory.limit_in_bytes" if version == 1 else "memory.max"))
-        limits.append(parse_memory_limit(text) if text else None)
+    """Return the tightest memory limit of these cgroups, of either version."""
+    texts = [read(path / name) for path in directories for name in _MEMORY_FILES]
+    limits = [parse_memory_limit(text) for text in texts if text]
     return min((limit for limit in limits if limit is not None), default=None)
 
 

@@ -85,7 +85,7 @@ def build_manifest(name="qwen", uri=URI, **spec):
 
 def build_kwok_node(name, **capacity):
     """A node that kwok plays."""
-    resources = {"cpu": "64", "memory": "512Gi", "pods": "1000", **capacity}
+    resources = {"cpu": "1k", "memory": "4Ti", "pods": "10k", **capacity}
     return {
         "apiVersion": "v1",
         "kind": "Node",

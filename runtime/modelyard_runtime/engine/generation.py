@@ -1,6 +1,6 @@
 """The generation engine: the side that lives on the event loop.
 
-    submit ──tokens──▶ inbox ──▶ GenerationCore (the thread) ──chunks──▶ mailbox ──▶ Stream
+submit ──tokens──▶ inbox ──▶ GenerationCore (the thread) ──chunks──▶ mailbox ──▶ Stream
 """
 
 import asyncio
@@ -118,9 +118,7 @@ class ContinuousEngine:
         """Admit a request; see GenerationEngine.submit."""
         self._refuse_overload(request.n)
         loop = asyncio.get_running_loop()
-        tokens = await loop.run_in_executor(
-            self._tokenising, self._prompts.encode, request.prompt
-        )
+        tokens = await loop.run_in_executor(self._tokenising, self._prompts.encode, request.prompt)
         job = self._build_job(request, tokens)
         # Again, since others may have come in while this one was tokenised.
         self._refuse_overload(request.n)
@@ -187,8 +185,6 @@ class ContinuousEngine:
             tokens=tokens,
             count=request.n,
             sampling=request.sampling,
-            max_new_tokens=bound_new_tokens(
-                len(tokens), context, request.sampling.max_tokens
-            ),
+            max_new_tokens=bound_new_tokens(len(tokens), context, request.sampling.max_tokens),
             mailbox=asyncio.Queue(),
         )

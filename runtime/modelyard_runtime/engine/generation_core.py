@@ -150,12 +150,12 @@ class GenerationCore:
         self._move(plan.moves)
         for row in self._scheduler.rows:
             row.owner.running = True
-        self._attempt(self._scheduler.rows, lambda: self._backend.reserve(plan.rows, plan.columns))
+        self._attempt(self._scheduler.rows, self._backend.reserve, plan.rows, plan.columns)
         for feeds in (plan.decode, plan.prefill):
             # Reserving, or the pass before, may have failed some of these rows.
             left = tuple(feed for feed in feeds if self._is_at(feed))
             if left:
-                self._attempt([feed.row for feed in left], lambda: self._advance(left))  # noqa: B023
+                self._attempt([feed.row for feed in left], self._advance, left)
         if not self._scheduler.rows:
             self._backend.release()
         parcels, self._parcels = self._parcels, []
@@ -164,7 +164,8 @@ class GenerationCore:
     def abandon(self, fault: Unavailable) -> None:
         """Fail every request inside."""
         jobs = {id(job): job for job in self._scheduler.owners()}.values()
-        deliver(self._loop, [Parcel(job.mailbox, fault) for job in jobs])
+        # With what the last step still had to say, if it was the step that failed.
+        deliver(self._loop, [*self._parcels, *(Parcel(job.mailbox, fault) for job in jobs)])
 
     def _advance(self, feeds: tuple[Feed[Job], ...]) -> None:
         scores = self._backend.forward(feeds)
@@ -224,13 +225,15 @@ class GenerationCore:
         rows = self._scheduler.rows
         return feed.slot < len(rows) and rows[feed.slot] is feed.row
 
-    def _attempt(self, rows: Sequence[Row[Job]], action: Callable[[], None]) -> None:
+    def _attempt(
+        self, rows: Sequence[Row[Job]], action: Callable[..., None], *arguments: Any
+    ) -> None:
         """Do it; if it fails, so do the requests of these rows.
 
         The other rows are well: a pass writes to the cache only past what counts as cached.
         """
         try:
-            action()
+            action(*arguments)
         except Exception as error:
             log.exception("step_failed", extra={"rows": len(rows)})
             fault = EngineFailure(f"the model failed on this request ({type(error).__name__})")

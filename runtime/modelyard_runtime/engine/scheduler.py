@@ -174,9 +174,7 @@ class Scheduler(Generic[Owner]):
         if not self.rows:
             return Plan(moves)
         feeds = [
-            Feed(row, slot, row.pending)
-            for slot, row in enumerate(self.rows)
-            if row.parent is None
+            Feed(row, slot, row.pending) for slot, row in enumerate(self.rows) if row.parent is None
         ]
         decode = tuple(feed for feed in feeds if feed.count == 1)
         reading = sorted(
@@ -219,9 +217,7 @@ class Scheduler(Generic[Owner]):
             self.waiting.popleft()
 
 
-def form_prefill(
-    reading: Sequence[Feed[Owner]], budget_tokens: int
-) -> list[Feed[Owner]]:
+def form_prefill(reading: Sequence[Feed[Owner]], budget_tokens: int) -> list[Feed[Owner]]:
     """Return the feeds of one pass: first come, first served, within the padded budget.
 
     The first row gets as much of the budget as it wants; others join while the rectangle of rows

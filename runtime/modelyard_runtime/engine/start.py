@@ -27,19 +27,19 @@ _BUILDERS = {
     Task.TEXT_CLASSIFICATION: "modelyard_runtime.engine.backends.builders:build_classification",
 }
 _PREPARE = "modelyard_runtime.engine.backends.threads:prepare_thread"
-# Read by the model libraries when they are imported: nothing comes from the network, and
-# tokenizers start no threads beside ours.
+# Read by the model libraries when they are imported: nothing comes from the network, tokenizers
+# start no threads beside ours, and the log is ours.
 _ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "false",
 }
 
 
-async def start_engine(
-    config: ServingConfig, capacity: Capacity
-) -> GenerationEngine | BatchEngine:
+async def start_engine(config: ServingConfig, capacity: Capacity) -> GenerationEngine | BatchEngine:
     """Load the model and return its engine.
 
     Raises:
@@ -52,9 +52,7 @@ async def start_engine(
     return make_engine(worker)
 
 
-def _build(
-    config: ServingConfig, capacity: Capacity, loop: asyncio.AbstractEventLoop
-) -> Built:
+def _build(config: ServingConfig, capacity: Capacity, loop: asyncio.AbstractEventLoop) -> Built:
     # Vetting first: it imports no model library, so a bad folder is refused within a second.
     folder = vet_folder(Path(config.model_path))
     detected = detect(folder, config.task, config.format)

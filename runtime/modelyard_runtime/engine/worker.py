@@ -24,14 +24,14 @@ _HANGS_AFTER_SECONDS = 300.0
 _CLOSES_WITHIN_SECONDS = 30.0
 
 Command = TypeVar("Command")
-Taken = TypeVar("Taken", contravariant=True)
+Taken_contra = TypeVar("Taken_contra", contravariant=True)
 Result = TypeVar("Result")
 
 
-class Core(Protocol[Taken]):
+class Core(Protocol[Taken_contra]):
     """What runs on the thread. Its methods are called there and nowhere else."""
 
-    def accept(self, command: Taken) -> None:
+    def accept(self, command: Taken_contra) -> None:
         """Take a command; a bad one fails its own request and raises nothing."""
         ...
 

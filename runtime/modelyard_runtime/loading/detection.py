@@ -44,6 +44,7 @@ def detect(folder: ModelFolder, task: Task, form: Format) -> Detected:
         CannotStart: ModelUnsupported, naming what the folder is and which tasks there are.
     """
     found = decide_format(folder, form)
+    possible: tuple[Task, ...]
     if found is Format.GGUF:
         name, header = _single_gguf(folder)
         architecture, possible = header.architecture, (Task.TEXT_GENERATION,)
@@ -99,9 +100,7 @@ def _read_architecture(folder: ModelFolder, task: Task) -> tuple[str, tuple[Task
     return architecture or _model_type(folder.config), possible
 
 
-def _match(
-    architecture: str, table: tuple[tuple[str, tuple[Task, ...]], ...]
-) -> tuple[Task, ...]:
+def _match(architecture: str, table: tuple[tuple[str, tuple[Task, ...]], ...]) -> tuple[Task, ...]:
     for suffix, tasks in table:
         if architecture.endswith(suffix):
             return tasks

@@ -7,6 +7,7 @@ served here for its availability, not for its size.
 import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import gguf
 import numpy as np
@@ -33,6 +34,7 @@ from modelyard_runtime.loading.loaded import (
     Loaded,
     choose_device,
     choose_dtype,
+    place,
     require_all_weights,
     require_room,
 )
@@ -49,7 +51,7 @@ def load_causal_lm(wanted: Wanted) -> Loaded:
     require_room(parameters * dtype.itemsize, wanted.memory_bytes, device)
     model = _build_model(header, architecture, dtype)
     return Loaded(
-        model=model.to(device).eval(),
+        model=place(model, device),
         tokenizer=PreTrainedTokenizerFast.from_pretrained(
             str(wanted.folder.path), gguf_file=wanted.detected.gguf_name, local_files_only=True
         ),
@@ -58,17 +60,16 @@ def load_causal_lm(wanted: Wanted) -> Loaded:
     )
 
 
-def _build_model(
-    header: Header, architecture: Architecture, dtype: torch.dtype
-) -> PreTrainedModel:
-    model_class: type[PreTrainedModel] = getattr(transformers, architecture.class_name)
-    config = model_class.config_class(**build_config(header))
+def _build_model(header: Header, architecture: Architecture, dtype: torch.dtype) -> PreTrainedModel:
+    model_class: Any = getattr(transformers, architecture.class_name)
+    config: PreTrainedConfig = model_class.config_class(**build_config(header))
     weights = {}
     with _mapped(header) as data:
         for tensor in header.tensors:
             name = rename(tensor.name)
             if name is not None:
                 weights[name] = _read_tensor(data, tensor, architecture, config, dtype)
+    model: PreTrainedModel
     model, report = model_class.from_pretrained(
         None, config=config, state_dict=weights, dtype=dtype, output_loading_info=True
     )

@@ -17,7 +17,8 @@ MAGIC = b"GGUF"
 VERSIONS = (2, 3)
 
 _STRING, _ARRAY = 8, 9
-_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+# By the format's numbers; 8 and 9 are strings and lists.
+_SCALARS = dict(zip((0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12), "BbHhIif?Qqd", strict=True))
 _DEFAULT_ALIGNMENT = 32
 _MAX_DIMENSIONS = 8
 

@@ -106,9 +106,7 @@ def build_config(header: Header) -> dict[str, Any]:
     config["head_dim"] = config.get("head_dim") or metadata.get(
         f"{name}.rope.dimension_count", config["hidden_size"] // config["num_attention_heads"]
     )
-    config |= {
-        ours: metadata.get(f"tokenizer.ggml.{theirs}") for theirs, ours in _TOKENS.items()
-    }
+    config |= {ours: metadata.get(f"tokenizer.ggml.{theirs}") for theirs, ours in _TOKENS.items()}
     names = {tensor.name: tensor for tensor in header.tensors}
     config["vocab_size"] = names["token_embd.weight"].shape[0]
     config["tie_word_embeddings"] = "output.weight" not in names

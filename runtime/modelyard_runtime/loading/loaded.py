@@ -15,6 +15,8 @@ from modelyard_runtime.loading.detection import Detected
 from modelyard_runtime.loading.folder import ModelFolder
 from modelyard_runtime.loading.memory import read_resident_bytes, require_memory
 
+_SHOWN = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -64,6 +66,13 @@ def choose_dtype(wanted: DType, stored: Any, device: torch.device) -> torch.dtyp
     return stored if isinstance(stored, torch.dtype) else torch.float16
 
 
+def place(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:
+    """Put the model on its device, to be used and not trained."""
+    module: torch.nn.Module = model
+    module.to(device).eval().requires_grad_(requires_grad=False)
+    return model
+
+
 def require_room(weights_bytes: int, memory_bytes: int, device: torch.device) -> None:
     """Refuse weights that fit neither beside the process in its memory nor on the GPU.
 
@@ -87,7 +96,9 @@ def require_all_weights(missing: Collection[str], source: str) -> None:
     if not missing:
         return
     names = sorted(missing)
-    shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    shown = ", ".join(names[:_SHOWN])
+    if len(names) > _SHOWN:
+        shown += f" and {len(names) - _SHOWN} more"
     raise CannotStart(
         Reason.MODEL_FILE_CORRUPT,
         f"{source} lacks weights of the model: {shown}",

@@ -16,6 +16,7 @@ from modelyard_runtime.loading.loaded import (
     Loaded,
     choose_device,
     choose_dtype,
+    place,
     require_all_weights,
     require_room,
 )
@@ -65,7 +66,7 @@ def _load(wanted: Wanted, factory: Any, *, unused: str = "") -> Loaded:
     missing = [name for name in report["missing_keys"] if not (unused and unused in name)]
     require_all_weights(missing, "The folder")
     return Loaded(
-        model=model.to(device).eval(),
+        model=place(model, device),
         tokenizer=AutoTokenizer.from_pretrained(path, **_CLOSED),
         folder=wanted.folder,
         detected=wanted.detected,

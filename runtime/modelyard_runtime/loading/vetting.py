@@ -175,9 +175,7 @@ def _refuse_pickle(path: Path, name: str) -> None:
         )
 
 
-def _check_safetensors(
-    path: Path, names: tuple[str, ...]
-) -> dict[str, safetensors_header.Header]:
+def _check_safetensors(path: Path, names: tuple[str, ...]) -> dict[str, safetensors_header.Header]:
     headers = {}
     for name in names:
         if not name.endswith(".safetensors"):

@@ -11,7 +11,7 @@ import pytest
 from tests.support.runtime_process import started
 
 STREAMS = 40
-WORDS = 60
+WORDS = 120
 STEP_SECONDS = "0.05"
 PROMPT = " ".join(f"w{i}" for i in range(WORDS))
 EXPECTED = PROMPT.upper()
@@ -66,7 +66,8 @@ class Knocker:
 
 async def test_every_stream_and_every_request_is_finished():
     async with (
-        started(FAKE_ENGINE_STEP_SECONDS=STEP_SECONDS) as runtime,
+        # Longer than by default, so that a busy machine gets to its questions in time.
+        started(FAKE_ENGINE_STEP_SECONDS=STEP_SECONDS, MODELYARD_LAME_DUCK_SECONDS="3") as runtime,
         httpx.AsyncClient(trust_env=False) as http,
     ):
         await runtime.says("ready")

@@ -166,3 +166,25 @@ async def test_a_renewed_service_account_token_is_used(api, tmp_path, monkeypatc
     await client.close()
     sent = [request["headers"]["Authorization"] for request in api.requests]
     assert sent == ["Bearer first", "Bearer second"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "proxy"),
+    [
+        ({}, None),
+        ({"HTTPS_PROXY": "http://proxy:3128"}, "http://proxy:3128"),
+        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "other,10.0.0.1"}, None),
+        ({"HTTP_PROXY": "http://proxy:3128"}, None),
+    ],
+    ids=["no proxy", "a proxy", "a proxy for others", "a proxy for plain HTTP"],
+)
+async def test_the_proxy_of_the_environment_is_used(tmp_path, monkeypatch, environment, proxy):
+    for name in ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"):
+        for spelling in (name, name.lower()):
+            monkeypatch.delenv(spelling, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    kubeconfig = write_kubeconfig(tmp_path / "k", "https://10.0.0.1:6443")
+    client = await KubeClient.connect(kubeconfig, user_agent="test")
+    assert (await client.login()).proxy == proxy
+    await client.close()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from modelyard_local import cgroups, control_plane, node_config
+from modelyard_local import cgroups, control_plane_config, node_config
 from modelyard_local.addresses import Addresses
-from modelyard_local.control_plane import Options
+from modelyard_local.control_plane_config import Options
 from modelyard_local.node_config import Node
 from modelyard_local.state import Files
 
@@ -33,7 +33,7 @@ def arguments_of(config, component):
 
 
 def test_services_get_a_range_for_many_and_the_api_is_reachable_from_pods():
-    config = control_plane.build_config(FILES, Addresses(0), Path("/bin-x"), Options())
+    config = control_plane_config.build_config(FILES, Addresses(0), Path("/bin-x"), Options())
     api_server = arguments_of(config, "kube-apiserver")
     assert api_server["service-cluster-ip-range"] == "10.160.0.0/16"
     assert api_server["advertise-address"] == "172.30.255.2"
@@ -41,7 +41,7 @@ def test_services_get_a_range_for_many_and_the_api_is_reachable_from_pods():
 
 
 def test_kwok_plays_marked_nodes_only():
-    config = control_plane.build_config(FILES, Addresses(0), Path("/bin-x"), Options())
+    config = control_plane_config.build_config(FILES, Addresses(0), Path("/bin-x"), Options())
     assert arguments_of(config, "kwok-controller") == {
         "manage-all-nodes": "false",
         "manage-nodes-with-annotation-selector": "kwok.x-k8s.io/node=fake",
@@ -49,7 +49,7 @@ def test_kwok_plays_marked_nodes_only():
 
 
 def test_etcd_is_reached_by_the_api_server_alone():
-    config = control_plane.build_config(FILES, Addresses(0), Path("/bin-x"), Options())
+    config = control_plane_config.build_config(FILES, Addresses(0), Path("/bin-x"), Options())
     assert arguments_of(config, "etcd")["listen-client-urls"] == "http://127.0.0.1:2379"
 
 
@@ -66,13 +66,13 @@ def test_etcd_is_reached_by_the_api_server_alone():
     ],
 )
 def test_options_of_a_control_plane(options, limits_off, policy):
-    config = control_plane.build_config(FILES, Addresses(0), Path("/bin-x"), options)
+    config = control_plane_config.build_config(FILES, Addresses(0), Path("/bin-x"), options)
     assert config["options"]["disableQPSLimits"] is limits_off
     assert config["options"].get("kubeAuditPolicy") == policy
 
 
 def test_a_kubeconfig_needs_no_other_file():
-    config = control_plane.build_kubeconfig("https://a:1", b"ca", b"crt", b"key")
+    config = control_plane_config.build_kubeconfig("https://a:1", b"ca", b"crt", b"key")
     assert config["clusters"] == [
         {
             "name": "modelyard",

@@ -104,7 +104,7 @@ class CausalLM:
         extra = {}
         if self._keeps_logits:
             extra["logits_to_keep"] = torch.tensor(lasts, device=self._device)
-        scores = self._model(
+        scores: torch.Tensor = self._model(
             input_ids=ids,
             position_ids=positions,
             attention_mask=mask,
@@ -167,8 +167,7 @@ def find_context_tokens(model: PreTrainedModel) -> int:
 
 def find_end_tokens(loaded: Loaded) -> frozenset[int]:
     """Return the tokens that end a text."""
-    config = loaded.model.generation_config
-    stated = config.eos_token_id if config is not None else None
+    stated: Any = getattr(loaded.model.generation_config, "eos_token_id", None)
     candidates = [*(stated if isinstance(stated, list) else [stated])]
     candidates.append(loaded.tokenizer.eos_token_id)
     return frozenset(token for token in candidates if isinstance(token, int))

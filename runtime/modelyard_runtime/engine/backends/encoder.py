@@ -36,9 +36,7 @@ class _Padded:
         ids = [[*tokens, *[self._pad] * (width - len(tokens))] for tokens in inputs]
         real = [[1] * len(tokens) + [0] * (width - len(tokens)) for tokens in inputs]
         mask = torch.tensor(real, device=self._device)
-        output = self._model(
-            input_ids=torch.tensor(ids, device=self._device), attention_mask=mask
-        )
+        output = self._model(input_ids=torch.tensor(ids, device=self._device), attention_mask=mask)
         return output, mask
 
     def require_health(self) -> None:
@@ -72,7 +70,7 @@ class Classifier:
 
     def __init__(self, loaded: Loaded) -> None:
         self._padded = _Padded(loaded)
-        config = loaded.model.config
+        config: Any = loaded.model.config
         self._labels = [str(config.id2label[number]) for number in range(config.num_labels)]
         # One label is yes or no; several are alternatives unless the model says otherwise.
         independent = config.problem_type == "multi_label_classification"
@@ -140,7 +138,7 @@ class TokenizedTexts:
 
 def find_input_tokens(loaded: Loaded) -> int:
     """Return the longest input: the least of what model, tokenizer and training say."""
-    config = loaded.model.config
+    config: Any = loaded.model.config
     positions = int(getattr(config, "max_position_embeddings", _NO_LIMIT))
     if config.model_type in _OFFSET_POSITIONS:
         positions -= int(config.pad_token_id or 0) + 1

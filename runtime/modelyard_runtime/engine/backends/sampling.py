@@ -49,10 +49,7 @@ def draw(scores: torch.Tensor, picks: Sequence[tuple[int, Sampler]]) -> list[int
 def _draw_random(scores: torch.Tensor, samplers: Sequence[Sampler]) -> torch.Tensor:
     """Invert each row's cumulative distribution at one random point of its own generator."""
     points = torch.cat(
-        [
-            torch.rand(1, generator=sampler.generator, dtype=torch.float64)
-            for sampler in samplers
-        ]
+        [torch.rand(1, generator=sampler.generator, dtype=torch.float64) for sampler in samplers]
     ).to(scores.device)
     temperatures = scores.new_tensor([sampler.temperature for sampler in samplers])
     # Subtracting the maximum first keeps a tiny temperature from making infinity minus infinity.

@@ -26,18 +26,18 @@ class Target:
     sources: tuple[torch.Tensor, torch.Tensor]
 
 
-class SlotLayer(CacheLayerMixin):  # type: ignore[misc]
-    """One layer's keys and values."""
+class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
+    """One layer's keys and values, allocated when the model first shows their shape."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.target: Target | None = None
-        self.shape = (0, 0)
+        self._shape = (0, 0)
+        self._pair: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
         """Allocate, now that the model shows the heads and dimensions."""
-        self.keys = _allocate(key_states, self.shape)
-        self.values = _allocate(value_states, self.shape)
+        self._pair = (_allocate(key_states, self._shape), _allocate(value_states, self._shape))
         self.is_initialized = True
 
     def update(
@@ -45,47 +45,48 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[misc]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Write the pass's new entries; return all that its rows may attend to."""
         target = self.target
-        if target is None:
-            raise RuntimeError("no pass has been prepared")
-        if not self.is_initialized:
+        if self._pair is None:
             self.lazy_initialization(key_states, value_states)
+        if target is None or self._pair is None:
+            raise RuntimeError("no pass has been prepared")
+        keys, values = self._pair
         rows, positions, (source_rows, source_steps) = (
             target.rows,
             target.positions,
             target.sources,
         )
-        self.keys[rows, :, positions] = key_states[source_rows, :, source_steps]
-        self.values[rows, :, positions] = value_states[source_rows, :, source_steps]
-        return self.keys[target.view][:, :, : target.columns], (
-            self.values[target.view][:, :, : target.columns]
-        )
+        keys[rows, :, positions] = key_states[source_rows, :, source_steps]
+        values[rows, :, positions] = value_states[source_rows, :, source_steps]
+        columns = slice(target.columns)
+        return keys[target.view][:, :, columns], values[target.view][:, :, columns]
 
-    def resize(self, rows: int, columns: int) -> None:
-        """Change the size; what fits of the old content stays."""
-        self.shape = (rows, columns)
-        if self.is_initialized:
-            self.keys = _resize(self.keys, self.shape)
-            self.values = _resize(self.values, self.shape)
+    def resize(self, shape: tuple[int, int]) -> None:
+        """Change rows and columns; what fits of the old content stays."""
+        self._shape = shape
+        if self._pair is not None:
+            # One after the other, so that only one tensor exists twice.
+            keys, values = self._pair
+            self._pair = (_resize(keys, shape), values)
+            del keys
+            self._pair = (self._pair[0], _resize(values, shape))
 
     def drop(self) -> None:
         """Give the memory back."""
-        self.keys = self.values = None
+        self._pair = None
         self.is_initialized = False
 
     def copy_row(self, source: int, target: int, tokens: int) -> None:
         """Copy the first tokens of one row to another."""
-        if self.is_initialized:
-            self.keys[target, :, :tokens] = self.keys[source, :, :tokens]
-            self.values[target, :, :tokens] = self.values[source, :, :tokens]
+        for tensor in self._pair or ():
+            tensor[target, :, :tokens] = tensor[source, :, :tokens]
 
     def get_seq_length(self) -> int:
-        """Tokens before this pass, of the longest row. Only used where positions are absent."""
+        """Unused: each pass brings its positions."""
         return 0
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Size of the mask; unused, as each pass brings its own."""
-        columns = self.target.columns if self.target is not None else query_length
-        return columns, 0
+        """Unused: each pass brings its mask."""
+        return (self.target.columns if self.target is not None else query_length), 0
 
     def get_max_length(self) -> int:
         """No maximum of its own."""
@@ -93,18 +94,17 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[misc]
 
     @property
     def bytes_per_token(self) -> int:
-        """Memory of one token of one row, once initialised."""
-        return sum(
-            tensor.shape[1] * tensor.shape[3] * tensor.element_size()
-            for tensor in (self.keys, self.values)
-        )
+        """Memory of one token of one row, once allocated."""
+        sizes = [t.shape[1] * t.shape[3] * t.element_size() for t in self._pair or ()]
+        return sum(sizes)
 
 
-class SlotCache(Cache):  # type: ignore[misc]
+class SlotCache(Cache):
     """All layers."""
 
     def __init__(self, layers: int) -> None:
-        super().__init__(layers=[SlotLayer() for _ in range(layers)])
+        self._slots = [SlotLayer() for _ in range(layers)]
+        super().__init__(layers=list(self._slots))
         self._shape = (0, 0)
 
     def reserve(self, rows: int, columns: int) -> None:
@@ -117,29 +117,29 @@ class SlotCache(Cache):  # type: ignore[misc]
         if rows <= have_rows and columns <= have_columns:
             return
         self._shape = (round_up(rows, ROW_BLOCK), round_up(columns, COLUMN_BLOCK))
-        for layer in self.layers:
-            layer.resize(*self._shape)
+        for layer in self._slots:
+            layer.resize(self._shape)
 
     def release(self) -> None:
         """Give all memory back."""
         self._shape = (0, 0)
-        for layer in self.layers:
+        for layer in self._slots:
             layer.drop()
 
     def aim(self, target: Target) -> None:
         """Say where the next pass reads and writes."""
-        for layer in self.layers:
+        for layer in self._slots:
             layer.target = target
 
     def copy_row(self, source: int, target: int, tokens: int) -> None:
         """Copy the first tokens of one row to another, in all layers."""
-        for layer in self.layers:
+        for layer in self._slots:
             layer.copy_row(source, target, tokens)
 
     @property
     def bytes_per_token(self) -> int:
         """Memory of one token of one row, known after the first pass."""
-        return sum(layer.bytes_per_token for layer in self.layers if layer.is_initialized)
+        return sum(layer.bytes_per_token for layer in self._slots)
 
 
 def build_target(

@@ -3,7 +3,6 @@
 from contextlib import suppress
 
 import torch
-from transformers.utils import logging
 
 
 def prepare_thread(threads: int) -> None:
@@ -16,5 +15,3 @@ def prepare_thread(threads: int) -> None:
     # One model on one thread has no operations to run side by side. Can be set once per process.
     with suppress(RuntimeError):
         torch.set_num_interop_threads(1)
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()

@@ -1,0 +1,151 @@
+"""The batch engine on a toy model: order, batching, leaving, failing, closing."""
+
+import asyncio
+import threading
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+
+from modelyard_api.v1alpha1 import Task
+from modelyard_runtime.capacity import Capacity
+from modelyard_runtime.domain import Embedding, ModelInfo, TextInput
+from modelyard_runtime.engine.base import Load
+from modelyard_runtime.engine.batch import BatchLimits
+from modelyard_runtime.engine.batch_core import BatchCore
+from modelyard_runtime.engine.batch_engine import QueueingEngine
+from modelyard_runtime.engine.worker import Worker
+from modelyard_runtime.errors import EngineFailure, Overloaded, Unavailable
+
+SOON = 10
+INFO = ModelInfo("toy", Task.EMBEDDINGS, "toy", "cpu", "int", 1, 1, 100)
+CAPACITY = Capacity(threads=1, memory_bytes=1, max_slots=4, max_waiting=1)
+
+
+class ToyEncoder:
+    """An input's vector is its tokens' sum. Token 13 fails the batch."""
+
+    def __init__(self, *, is_sick=False):
+        self.batches = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Event()
+        self.is_sick = is_sick
+
+    def compute(self, inputs):
+        self.entered.set()
+        assert self.gate.wait(SOON), "the test never opened the gate"
+        self.batches.append([len(tokens) for tokens in inputs])
+        if any(13 in tokens for tokens in inputs):
+            raise RuntimeError("unlucky")
+        return [Embedding(np.float32([sum(tokens)]), len(tokens)) for tokens in inputs]
+
+    def require_health(self):
+        if self.is_sick:
+            raise RuntimeError("the toy device is in an error state")
+
+
+class NumberTexts:
+    def encode(self, inputs):
+        return [list(item.content) for item in inputs]
+
+
+@asynccontextmanager
+async def running(encoder=None, *, limits=BatchLimits(4, 100)):
+    encoder = encoder or ToyEncoder()
+    worker = Worker("toy")
+    core = BatchCore(encoder, limits, asyncio.get_running_loop())
+    await worker.start(lambda: (core, None))
+    engine = QueueingEngine(worker, INFO, NumberTexts(), CAPACITY)
+    try:
+        yield engine
+    finally:
+        encoder.gate.set()
+        await engine.close()
+
+
+def texts(*tokens):
+    return [TextInput(tuple(one)) for one in tokens]
+
+
+async def embed(engine, *tokens):
+    results = await engine.run(texts(*tokens))
+    return [(result.vector.item(), result.tokens) for result in results]
+
+
+async def test_results_come_in_the_order_of_the_inputs():
+    encoder = ToyEncoder()
+    async with running(encoder) as engine:
+        answer = await embed(engine, [1] * 30, [2], [3] * 20, [4, 4], [5])
+        assert await embed(engine) == []
+    assert answer == [(30, 30), (2, 1), (60, 20), (8, 2), (5, 1)]
+    assert encoder.batches == [[1, 20, 30], [1, 2]] or encoder.batches[0][-1] == 30
+
+
+async def test_what_waits_is_computed_together():
+    encoder = ToyEncoder()
+    encoder.gate.clear()
+    async with running(encoder) as engine:
+        first = asyncio.create_task(embed(engine, [1]))
+        await asyncio.to_thread(encoder.entered.wait, SOON)
+        others = [asyncio.create_task(embed(engine, [n])) for n in (2, 3, 4)]
+        await asyncio.sleep(0)
+        while engine.load != Load(running=1, waiting=3):
+            await asyncio.sleep(0)
+        encoder.gate.set()
+        answers = await asyncio.gather(first, *others)
+        assert engine.load == Load(0, 0)
+    assert answers == [[(1, 1)], [(2, 1)], [(3, 1)], [(4, 1)]]
+    assert encoder.batches == [[1], [1, 1, 1]]
+
+
+async def test_who_leaves_is_not_computed():
+    encoder = ToyEncoder()
+    encoder.gate.clear()
+    async with running(encoder) as engine:
+        first = asyncio.create_task(embed(engine, [1]))
+        await asyncio.to_thread(encoder.entered.wait, SOON)
+        leaving = asyncio.create_task(embed(engine, [2, 2]))
+        while engine.load.waiting != 1:
+            await asyncio.sleep(0)
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+        assert (engine.load, engine.abandoned) == (Load(1, 0), 1)
+        encoder.gate.set()
+        assert await first == [(1, 1)]
+        assert await embed(engine, [3]) == [(3, 1)]
+    assert encoder.batches == [[1], [1]]
+
+
+async def test_a_failing_batch_fails_its_requests_only():
+    async with running() as engine:
+        with pytest.raises(EngineFailure, match="RuntimeError"):
+            await embed(engine, [13], [1])
+        assert await embed(engine, [3]) == [(3, 1)]
+        assert (engine.alive, engine.load) == (True, Load(0, 0))
+
+
+async def test_a_sick_device_ends_the_engine_and_all_who_wait():
+    encoder = ToyEncoder(is_sick=True)
+    encoder.gate.clear()
+    async with running(encoder, limits=BatchLimits(1, 100)) as engine:
+        waiting = [asyncio.create_task(embed(engine, [n])) for n in (13, 1)]
+        while engine.load != Load(running=1, waiting=1):
+            await asyncio.sleep(0)
+        encoder.gate.set()
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [EngineFailure, Unavailable]
+        assert not engine.alive
+
+
+async def test_a_full_queue_refuses_with_the_time_to_wait():
+    encoder = ToyEncoder()
+    encoder.gate.clear()
+    async with running(encoder) as engine:
+        inside = asyncio.create_task(embed(engine, *[[1]] * 64))
+        await asyncio.to_thread(encoder.entered.wait, SOON)
+        with pytest.raises(Overloaded) as caught:
+            await embed(engine, [2])
+        assert 1 <= caught.value.retry_after_seconds <= 60
+        encoder.gate.set()
+        assert await inside == [(1, 1)] * 64
