@@ -67,16 +67,14 @@ class Applier:
             _check_ownership(owner, live)
         return live
 
-    async def apply(self, owner: Metadata, manifest: Manifest) -> None:
-        """Make one child as it should be.
+    async def apply(self, manifest: Manifest, live: ChildRecord | None, key: Key) -> None:
+        """Make one child as it should be; `live` is what `find` has found.
 
         Raises:
-            Refused, ChildLeftOver, ClusterError: as `find`.
             ChildRefused: the API server refuses it.
             NamespaceLeaving: nothing can be created there any more.
+            ClusterError: it may work later.
         """
-        key = Key(owner.namespace, owner.name)
-        live = await self.find(owner, manifest.kind)
         # Only what the watch sees can be left alone: our labels are part of what we apply.
         known = self._cluster.find_child(manifest.kind, key)
         if known is not None and self._is_settled(known, manifest, key):

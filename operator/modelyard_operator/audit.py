@@ -1,7 +1,7 @@
 """The audit: lists what there is, and compares it with what the watch has told.
 
-kopf's watch can lose deletions when it lists again, and can end without anybody noticing
-(anchors/kopf.md, findings 6 and 7). The reflectors of children need no such help.
+kopf's watch loses deletions that happen before it lists again, since it does not compare, and it
+can end without anybody noticing. The reflectors of children need no such help.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """kopf: watches ModelDeployments and hands their keys over. The only module that knows it.
 
 Only low-level event handlers are used. The high-level ones keep state in the object's
-annotations, add a finalizer, and write three times for every object (anchors/kopf.md).
+annotations, add a finalizer, and write three times for every object.
 """
 
 from collections.abc import Awaitable, Callable, Iterator

@@ -9,7 +9,7 @@ from modelyard_api.meta import Reason
 from modelyard_api.v1alpha1 import Metadata, ModelDeployment, Status
 from modelyard_operator.applying import Applier
 from modelyard_operator.cluster import Cluster
-from modelyard_operator.desired import build_children
+from modelyard_operator.desired import KINDS, build_children
 from modelyard_operator.desired.platform import decide_platform
 from modelyard_operator.errors import ChildLeftOver, ChildRefused, NamespaceLeaving, Refused
 from modelyard_operator.facts import find_unreported
@@ -82,16 +82,14 @@ class Reconciler:
 
     async def _pursue(self, key: Key, md: ModelDeployment) -> Recheck:
         try:
-            live = await self._applier.find(md.metadata, "Deployment")
+            live = {kind: await self._applier.find(md.metadata, kind) for kind in KINDS}
         except ChildLeftOver as left_over:
             return await self._wait(key, md, str(left_over))
-        children = build_children(md, decide_platform(md, live, self._policy))
+        children = build_children(md, decide_platform(md, live["Deployment"], self._policy))
         refused, recheck = None, None
         try:
             for manifest in children.manifests:
-                await self._applier.apply(md.metadata, manifest)
-        except ChildLeftOver as left_over:
-            return await self._wait(key, md, str(left_over))
+                await self._applier.apply(manifest, live[manifest.kind], key)
         except ChildRefused as error:
             refused, recheck = error, _REFUSED_SECONDS
         observed = self._observe(key, md.metadata)

@@ -1,4 +1,4 @@
-"""The workers: take keys from the queue, work on them, and wait when there is nothing to do."""
+"""Working on the queue: so many keys at a time, each to its end, and waiting when there is none."""
 
 import asyncio
 import logging
@@ -51,17 +51,15 @@ class Workers:
 
     async def run(self, reconcile: Reconcile) -> None:
         """Work until stopped. What `reconcile` returns is when to look at the key again."""
+        slots = asyncio.Semaphore(self._count)
         async with asyncio.TaskGroup() as group:
-            for number in range(self._count):
-                group.create_task(self._work(reconcile), name=f"worker-{number}")
-
-    async def _work(self, reconcile: Reconcile) -> None:
-        while (key := await self._next()) is not None:
-            try:
-                await self._work_on(key, reconcile)
-            finally:
-                self._metrics.work_seconds.observe(self._queue.done(key))
-                self._wake.set()
+            while True:
+                await slots.acquire()
+                key = await self._next()
+                if key is None:
+                    return
+                task = group.create_task(self._work_on(key, reconcile), name=f"reconcile {key}")
+                task.add_done_callback(lambda _: slots.release())
 
     async def _next(self) -> Key | None:
         while not self._is_stopping:
@@ -78,6 +76,13 @@ class Workers:
         return None
 
     async def _work_on(self, key: Key, reconcile: Reconcile) -> None:
+        try:
+            await self._try(key, reconcile)
+        finally:
+            self._metrics.work_seconds.observe(self._queue.done(key))
+            self._wake.set()
+
+    async def _try(self, key: Key, reconcile: Reconcile) -> None:
         with reconcile_context(key):
             try:
                 async with asyncio.timeout(self._limit_seconds):

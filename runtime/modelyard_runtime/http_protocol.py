@@ -60,5 +60,6 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _give_up(self) -> None:
         # Another request on this connection may still be answered: then it is that one's to close.
-        if self.cycle is None or self.cycle.response_complete:
+        is_idle = self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]  # None at first
+        if is_idle:
             self.transport.close()

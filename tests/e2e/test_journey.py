@@ -69,7 +69,16 @@ def test_a_ready_model_tells_what_it_is_and_how_long_it_took(namespace, model_im
     assert "failure" not in status
 
 
-def test_a_children_free_cluster_is_left_when_the_operator_sleeps(namespace, model_images):
+@pytest.mark.parametrize("reach", [services.route, services.forward])
+def test_a_model_is_reached_from_this_machine(namespace, model_images, reach):
+    namespace.apply("sentiment", model_images["sentiment"])
+    namespace.wait_ready("sentiment")
+    with reach(namespace.cluster, namespace.name, "sentiment") as url:
+        answer = httpx.post(f"{url}/predict", json={"text": "I love it."}, timeout=30)
+    assert (answer.status_code, answer.json()["label"]) == (200, "positive")
+
+
+def test_deleting_while_the_operator_is_stopped_leaves_no_children(namespace, model_images):
     """Deletion needs no operator: owner references collect the children."""
     namespace.apply("minilm", model_images["minilm"])
     namespace.wait_ready("minilm")

@@ -1,6 +1,6 @@
 """Probes: `/livez`, `/startupz`, `/readyz`. A failing one says why in its body."""
 
-from typing import NotRequired
+from typing import Any, NotRequired
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -23,7 +23,7 @@ class Health(TypedDict):
 def build_router(life: Lifecycle) -> APIRouter:
     """Return the probes' routes."""
     router = APIRouter(tags=["health"])
-    described = {200: {"model": Health}, 503: {"model": Health}}
+    described: dict[int | str, dict[str, Any]] = {200: {"model": Health}, 503: {"model": Health}}
 
     @router.get("/livez", responses=described, response_model=None)
     async def live() -> Response:

@@ -200,8 +200,7 @@ async def test_an_object_that_is_not_ours_is_never_touched(operator, cluster, ki
     assert cluster.children[kind, KEY]["spec"] == {"theirs": 1}
     assert conditions(cluster)["Accepted"] == ("False", "NameTaken")
     assert f"{kind} qwen" in status(cluster)["conditions"][0]["message"]
-    assert kind not in cluster.writes
-    assert recheck == 30
+    assert (cluster.writes, recheck) == (["Status"], 30)
     assert cluster.notices == [("qwen", "Warning", "NameTaken")]
 
 

@@ -89,7 +89,7 @@ def _to_item(index: int, embedding: Embedding, body: EmbeddingRequest) -> Embedd
     return {
         "object": "embedding",
         "index": index,
-        "embedding": base64.b64encode(vector).decode() if is_text else vector,
+        "embedding": base64.b64encode(vector.tobytes()).decode() if is_text else vector,
     }
 
 
@@ -118,5 +118,5 @@ def _split(
     if isinstance(content, str):
         return [content]
     if isinstance(content[0], int):
-        return [cast(tuple[int, ...], content)]
+        return [content]
     return list(cast(tuple[str | tuple[int, ...], ...], content))
