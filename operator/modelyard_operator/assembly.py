@@ -27,6 +27,8 @@ from modelyard_operator.settings import Settings
 from modelyard_operator.workers import Workers
 from modelyard_operator.workqueue import WorkQueue
 
+#: Events of children come in bursts, one for each of a controller's steps: they are let settle.
+_SETTLE_SECONDS = 0.1
 #: A reflector that has heard nothing for this long, bookmarks included, is stuck.
 _DEAF_SECONDS = 300.0
 #: A reconcile is cut off long before this; if one is not, the loop is stuck.
@@ -114,7 +116,7 @@ def assemble(client: KubeClient, settings: Settings, policy: PlatformPolicy) -> 
 def _watch_children(client: KubeClient, workers: Workers) -> dict[str, Reflector[ChildRecord]]:
     def on_change(old: ChildRecord | None, new: ChildRecord | None) -> None:
         if record := new or old:
-            workers.add(_owner(record))
+            workers.add_after(_owner(record), _SETTLE_SECONDS)
 
     return {
         resource.kind: Reflector(
@@ -146,8 +148,11 @@ def _watch_pods(
     def on_change(old: PodRecord | None, new: PodRecord | None) -> None:
         if old and (new is None or new.uid != old.uid):
             reports.forget(old.uid)
+        elif old and new and new.is_ready and not old.is_ready:
+            # Asked at once, it has mostly answered by the time the model counts as ready.
+            reports.want(_owner(new), new)
         if record := new or old:
-            workers.add(_owner(record))
+            workers.add_after(_owner(record), _SETTLE_SECONDS)
 
     return Reflector(
         client,

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 _LEFT_OVER_SECONDS = 5.0
 _REFUSED_SECONDS = 30.0
 #: Changes of a status that only word or count differently are written no more often than this.
-_PACE_SECONDS = 1.0
+_PACE_SECONDS = 3.0
 
 Recheck = float | None
 

@@ -91,15 +91,14 @@ def is_urgent(last: Status, status: Status) -> bool:
 
 def _essence(status: Status) -> tuple[object, ...]:
     verdicts = tuple((known.type, known.status, known.reason) for known in status.conditions)
-    failure = status.failure.reason if status.failure is not None else ""
     return (
         status.observed_generation,
         status.phase,
         verdicts,
-        failure,
-        status.revision,
-        status.device,
-        status.url,
+        status.failure.reason if status.failure is not None else "",
+        status.revision.target,
+        # A pod's report mostly comes just before its Deployment counts the pod: one write for both.
+        status.device if status.phase == Phase.READY else None,
     )
 
 

@@ -45,7 +45,7 @@ def namespace(installed):
     name = f"test-{uuid.uuid4().hex[:8]}"
     demo.make_namespace(installed, name)
     yield Namespace(installed, name)
-    installed.kubectl("delete", "namespace", name, "--timeout=180s")
+    installed.kubectl("delete", "namespace", name, "--wait=false")
 
 
 class Namespace:

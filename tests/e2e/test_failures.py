@@ -53,20 +53,28 @@ def test_a_model_image_that_does_not_exist_is_named(namespace):
     assert reference in failure["message"]
 
 
-def test_a_kill_for_memory_while_loading_names_the_limit(namespace, model_images):
-    namespace.apply("hungry", model_images["minilm"], resources={"memory": "200Mi"})
+def test_a_kill_by_the_kernel_names_the_limit(namespace, model_images):
+    """So little that Python itself is killed while it starts to load."""
+    namespace.apply("hungry", model_images["minilm"], resources={"memory": "24Mi"})
     failure = wait_failure(namespace, "hungry")
-    assert failure["reason"] == "OutOfMemory"
-    assert "200Mi" in failure["message"]
+    assert (failure["reason"], failure["exitCode"]) == ("OutOfMemory", 137)
+    assert "24Mi" in failure["message"]
     assert "spec.resources.memory" in failure["hint"]
 
 
-def test_weights_larger_than_the_limit_are_refused_before_the_kernel_must_kill(
-    namespace, model_images
+@pytest.mark.parametrize(
+    ("name", "memory"),
+    [
+        pytest.param("minilm", "200Mi", id="less than the libraries take"),
+        pytest.param("smollm2", "700Mi", id="less than the weights take beside the libraries"),
+    ],
+)
+def test_too_little_memory_is_refused_before_the_kernel_must_kill(
+    namespace, model_images, name, memory
 ):
-    namespace.apply("tight", model_images["smollm2"], resources={"memory": "400Mi"})
-    failure = wait_failure(namespace, "tight")
-    assert failure["reason"] in ("NotEnoughMemory", "OutOfMemory")
+    namespace.apply(name, model_images[name], resources={"memory": memory})
+    failure = wait_failure(namespace, name)
+    assert (failure["reason"], failure["exitCode"]) == ("NotEnoughMemory", 78)
     assert "spec.resources.memory" in failure["hint"]
 
 

@@ -14,16 +14,16 @@ POLICY = "runtime: {image: registry.example.com/modelyard/runtime:test}\n"
 
 
 class OperatorProcess:
-    """`python -m modelyard_operator` against a cluster; its log is kept in a file."""
+    """`python -m modelyard_operator` against a cluster. Its log is kept in a file."""
 
-    def __init__(self, cluster, folder, policy=POLICY, **variables):
+    def __init__(self, kubeconfig, folder, policy=POLICY, **variables):
         self._log = folder / "operator.log"
         self._policy = folder / "policy.yaml"
         self._policy.write_text(policy)
         self._port = find_port()
         self._environment = {
             **os.environ,
-            "KUBECONFIG": str(cluster.kubeconfig),
+            "KUBECONFIG": str(kubeconfig),
             "MODELYARD_POLICY": str(self._policy),
             "MODELYARD_PROBE_HOST": "127.0.0.1",
             "MODELYARD_PROBE_PORT": str(self._port),

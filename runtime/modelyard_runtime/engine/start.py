@@ -13,6 +13,7 @@ from modelyard_runtime.engine.base import BatchEngine, GenerationEngine
 from modelyard_runtime.engine.worker import Core, Worker
 from modelyard_runtime.loading.detection import detect
 from modelyard_runtime.loading.faults import translated_load_errors
+from modelyard_runtime.loading.memory import require_library_memory
 from modelyard_runtime.loading.registry import LOADERS, Wanted, import_function
 from modelyard_runtime.loading.vetting import vet_folder
 
@@ -57,6 +58,7 @@ def _build(config: ServingConfig, capacity: Capacity, loop: asyncio.AbstractEven
     folder = vet_folder(Path(config.model_path))
     detected = detect(folder, config.task, config.format)
     wanted = Wanted(folder, detected, config.dtype, capacity.memory_bytes)
+    require_library_memory(capacity.memory_bytes)
     with translated_load_errors():
         import_function(_PREPARE)(capacity.threads)
         loaded = import_function(LOADERS[detected.format, detected.task])(wanted)

@@ -9,6 +9,8 @@ _GIB = 1024**3
 # What computing a first answer takes on top of the weights of even a small model: activations,
 # buffers of the matrix library, a cache for a few short requests.
 _WORKING_BYTES = 96 * 1024**2
+# What torch and transformers allocate while they are imported: 330 MiB, measured with torch 2.15.
+_LIBRARY_BYTES = 352 * 1024**2
 
 
 def format_gib(size_bytes: int) -> str:
@@ -41,6 +43,25 @@ def require_memory(
         f"{resident_bytes} of runtime, {_WORKING_BYTES} to work with), but the {place} has "
         f"{format_gib(limit_bytes)} ({limit_bytes} bytes)",
         hint=_memory_hint(needed, place),
+    )
+
+
+def require_library_memory(limit_bytes: int) -> None:
+    """Refuse a limit in which the model libraries alone do not fit, before they are imported.
+
+    Importing them there would end with the kernel's kill, or take minutes while it drops and
+    reads the same pages of their files again and again.
+
+    Raises:
+        CannotStart: NotEnoughMemory, with needed and available bytes.
+    """
+    if limit_bytes >= _LIBRARY_BYTES:
+        return
+    raise CannotStart(
+        Reason.NOT_ENOUGH_MEMORY,
+        f"The runtime without any model needs about {format_gib(_LIBRARY_BYTES)}, but the pod has "
+        f"{format_gib(limit_bytes)} ({limit_bytes} bytes)",
+        hint=_memory_hint(_LIBRARY_BYTES, "pod"),
     )
 
 

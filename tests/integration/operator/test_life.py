@@ -69,9 +69,14 @@ def test_a_served_model_says_so(team):
 def test_the_operator_leaves_no_mark_on_the_object(team):
     team.apply()
     team.wait_ready()
-    metadata = team.get(MDL)["metadata"]
+    body = json.loads(team.kubectl("get", MDL, "qwen", "-o", "json", "--show-managed-fields"))
+    metadata = body["metadata"]
     assert "finalizers" not in metadata
     assert list(metadata["annotations"]) == ["kubectl.kubernetes.io/last-applied-configuration"]
+    managers = {
+        claim["manager"]: claim.get("subresource", "") for claim in metadata["managedFields"]
+    }
+    assert managers == {"kubectl-client-side-apply": "", "modelyard-status": "status"}
 
 
 def test_readiness_is_told_in_an_event(team):
@@ -221,6 +226,13 @@ def test_a_namespace_that_goes_takes_everything_along(make_team, operator):
     team.cluster.kubectl("delete", "namespace", team.name, "--timeout=60s")
     faults = [line for line in operator.log_lines() if "traceback" in line]
     assert faults == []
+
+
+def test_the_rights_that_the_chart_gives_are_enough(team, operator):
+    team.apply()
+    team.wait_ready()
+    refused = [line for line in operator.log_lines() if "Forbidden" in line["message"]]
+    assert refused == []
 
 
 def test_one_namespaces_model_is_no_other_namespaces_business(team, make_team):

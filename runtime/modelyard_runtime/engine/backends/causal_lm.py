@@ -44,6 +44,7 @@ class CausalLM:
         """Memory that one token takes in the cache."""
         return self._bytes_per_token
 
+    @torch.inference_mode()
     def reserve(self, rows: int, columns: int) -> None:
         """Make the cache at least that large."""
         self._cache.reserve(rows, columns)
@@ -52,6 +53,7 @@ class CausalLM:
         """Drop the cache."""
         self._cache.release()
 
+    @torch.inference_mode()
     def copy_row(self, source: int, target: int, tokens: int) -> None:
         """Copy the first tokens of a cache row to another."""
         self._cache.copy_row(source, target, tokens)
