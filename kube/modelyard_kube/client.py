@@ -51,7 +51,11 @@ class KubeClient:
 
     @classmethod
     async def connect(cls, kubeconfig: str, *, user_agent: str) -> Self:
-        """Connect as a kubeconfig file says, or as the pod's service account when it is empty."""
+        """Connect as a kubeconfig file says, or as the pod's service account when it is empty.
+
+        Raises:
+            ConnectionInvalid: it is missing or unreadable.
+        """
         return cls(Transport(await load_configuration(kubeconfig), user_agent=user_agent))
 
     async def close(self) -> None:

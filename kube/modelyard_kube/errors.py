@@ -1,4 +1,4 @@
-"""The one error that leaves this package: what the cluster refused, or that it did not answer."""
+"""The errors that leave this package: no way to connect, and what the cluster did not do."""
 
 from typing import Any, Self
 
@@ -7,6 +7,10 @@ _CONFLICT = 409
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERROR = 500
 _UNAUTHORIZED = 401
+
+
+class ConnectionInvalid(Exception):
+    """There is no usable kubeconfig or service account."""
 
 
 class ClusterError(Exception):

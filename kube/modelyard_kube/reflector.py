@@ -70,7 +70,7 @@ class Reflector(Generic[R]):
     ) -> None:
         self.resource = resource
         self.synced = asyncio.Event()
-        self.last_heard = monotonic()
+        self.last_active = monotonic()
         self._client = client
         self._project = project
         self._index = index
@@ -113,6 +113,7 @@ class Reflector(Generic[R]):
                 await self._watch_until_stale(since)
             except ClusterError as error:
                 logger.warning("list of %s failed: %s", self.resource.plural, error)
+                self.last_active = monotonic()
                 await asyncio.sleep(self._backoff.next(error.retry_after))
 
     async def _list(self) -> str:
@@ -126,7 +127,7 @@ class Reflector(Generic[R]):
                 record = self._project(body)
                 listed[record.namespace, record.name] = record
         self._replace(listed, since)
-        self.last_heard = monotonic()
+        self.last_active = monotonic()
         self._backoff.reset()
         self.synced.set()
         return since
@@ -154,6 +155,7 @@ class Reflector(Generic[R]):
                 if error.status == _GONE:
                     return
                 logger.info("watch of %s ended: %s", self.resource.plural, error)
+                self.last_active = monotonic()
                 await asyncio.sleep(self._backoff.next(error.retry_after))
 
     async def _watch(self, since: str) -> str:
@@ -178,7 +180,7 @@ class Reflector(Generic[R]):
         return since
 
     def _handle(self, event_type: str, body: dict[str, Any]) -> None:
-        self.last_heard = monotonic()
+        self.last_active = monotonic()
         self._backoff.reset()
         if event_type == "BOOKMARK":
             return

@@ -18,7 +18,7 @@ from kubernetes.aio import config
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
 
-from modelyard_kube.errors import ClusterError, parse_status
+from modelyard_kube.errors import ClusterError, ConnectionInvalid, parse_status
 
 _CONNECT_SECONDS = 5.0
 _ERROR = 400
@@ -39,7 +39,11 @@ class Login:
 
 
 async def load_configuration(kubeconfig: str) -> Configuration:
-    """Return the configuration of a kubeconfig file, or of the pod when `kubeconfig` is empty."""
+    """Return the configuration of a kubeconfig file, or of the pod when `kubeconfig` is empty.
+
+    Raises:
+        ConnectionInvalid: it is missing or unreadable.
+    """
     configuration = Configuration()
     try:
         if kubeconfig:
@@ -52,7 +56,7 @@ async def load_configuration(kubeconfig: str) -> Configuration:
             )
     except (config.ConfigException, OSError) as error:
         where = kubeconfig or "the pod's service account"
-        raise ClusterError(f"cannot read the connection from {where}: {error}") from error
+        raise ConnectionInvalid(f"cannot connect as {where} says: {error}") from error
     if not configuration.proxy:
         configuration.proxy = _find_proxy(str(configuration.host))
     # aiohttp would look at the environment anew, in two threads, for each single request.

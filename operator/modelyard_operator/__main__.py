@@ -11,7 +11,7 @@ import uvloop
 from aiohttp import web
 
 from modelyard_kube.client import KubeClient
-from modelyard_kube.errors import ClusterError
+from modelyard_kube.errors import ClusterError, ConnectionInvalid
 from modelyard_operator.assembly import Parts, assemble
 from modelyard_operator.cluster import MODELS
 from modelyard_operator.errors import OperatorError, SettingsInvalid
@@ -160,7 +160,7 @@ def main() -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run(settings, policy))
-    except* (OperatorError, ClusterError) as faults:
+    except* (OperatorError, ClusterError, ConnectionInvalid) as faults:
         status = 1
         for fault in faults.exceptions:
             logger.critical("ending: %s", fault)

@@ -82,6 +82,11 @@ class Applier:
         record = await self._write(manifest, live, key)
         self._remember(manifest, record, key)
 
+    def seconds_until_due(self, key: Key) -> float | None:
+        """Return how long until a child is applied again whatever it looks like."""
+        dues = [self._applied[kind, key].due for kind in KINDS if (kind, key) in self._applied]
+        return max(min(dues) - self._now(), 0.0) if dues else None
+
     def forget(self, key: Key) -> None:
         """Forget the children of an object that is gone."""
         for kind in KINDS:
@@ -116,7 +121,8 @@ class Applier:
                 self._cluster.drop_child(manifest.kind, key)
             if error.status == _NOT_FOUND or "NamespaceTerminating" in error.causes:
                 raise NamespaceLeaving(str(error)) from error
-            if error.retriable:
+            # By its status a webhook that does not answer is a passing error; it may last for days.
+            if error.retriable and "webhook" not in error.message:
                 raise
             raise ChildRefused(f"{manifest.kind} {key.name}: {error.message}") from error
 

@@ -29,7 +29,8 @@ from modelyard_operator.workqueue import WorkQueue
 
 #: Events of children come in bursts, one for each of a controller's steps: they are let settle.
 _SETTLE_SECONDS = 0.1
-#: A reflector that has heard nothing for this long, bookmarks included, is stuck.
+#: A reflector that has neither heard anything, bookmarks included, nor failed for this long is
+#: stuck. One that cannot reach the API server is not: a new process could not reach it either.
 _DEAF_SECONDS = 300.0
 #: A reconcile is cut off long before this; if one is not, the loop is stuck.
 _STUCK_SECONDS = 180.0
@@ -56,7 +57,7 @@ class Parts:
     def is_hearing(self) -> bool:
         """No watch has been silent for too long."""
         return all(
-            monotonic() - reflector.last_heard < _DEAF_SECONDS for reflector in self.reflectors
+            monotonic() - reflector.last_active < _DEAF_SECONDS for reflector in self.reflectors
         )
 
     def is_moving(self) -> bool:

@@ -60,8 +60,8 @@ def find_failure(
     """
     causes = {
         pod.name: cause
-        for pod in sorted(pods, key=lambda pod: pod.name)
-        if pod.revision == revision and (cause := explain(md, pod)) is not None
+        for pod in sorted(_select_current(pods, revision), key=lambda pod: pod.name)
+        if (cause := explain(md, pod)) is not None
     }
     if not causes:
         return None
@@ -78,6 +78,12 @@ def find_failure(
         hint=clean_message(cause.hint, _MESSAGE_LIMIT),
         at=last.at if last is not None and same else now,
     )
+
+
+def _select_current(pods: Iterable[PodRecord], revision: str) -> list[PodRecord]:
+    """Leave out pods that the node gave up on (evicted, say) once others are in their place."""
+    of_revision = [pod for pod in pods if pod.revision == revision and not pod.is_terminating]
+    return [pod for pod in of_revision if pod.phase != "Failed"] or of_revision
 
 
 def describe_failure(failure: Failure) -> str:

@@ -85,7 +85,7 @@ def build_registry(intake: Intake, login: Callable[[], Awaitable[Login]]) -> kop
     """Return the handlers: events become keys, and kopf logs in as our own client does."""
     registry = kopf.OperatorRegistry()
 
-    @kopf.on.login(registry=registry)
+    @kopf.on.login(registry=registry, id="login")
     async def log_in(**_: Any) -> kopf.ConnectionInfo:
         found = await login()
         return kopf.ConnectionInfo(

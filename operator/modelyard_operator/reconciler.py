@@ -98,7 +98,7 @@ class Reconciler:
             self._reports.want(key, unreported)
         status = summarise(md, children.revision, observed, self._stamp(), refused=refused)
         pace = await self._publish(key, md.metadata, md.status, status)
-        return _earliest(pace, recheck)
+        return _earliest(pace, recheck, self._applier.seconds_until_due(key))
 
     async def _wait(self, key: Key, md: ModelDeployment, obstacle: str) -> Recheck:
         status = summarise(md, "", Observed(obstacle=obstacle), self._stamp())

@@ -108,7 +108,7 @@ def test_the_operator_may_do_what_it_uses_and_nothing_else(helm):
         ("modelyard.dev", "modeldeployments/status"): "patch",
         ("apps", "deployments"): "get list watch create patch",
         ("", "services"): "get list watch create patch",
-        ("", "pods"): "get list watch",
+        ("", "pods"): "list watch",
         ("events.k8s.io", "events"): "create patch",
     }
 

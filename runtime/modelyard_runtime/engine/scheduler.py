@@ -26,8 +26,9 @@ class Limits:
     `chunk_tokens` bounds the prompt tokens read in one step while other rows generate. On a CPU a
     decode step costs what reading the weights costs, and reading a prompt token about a tenth of
     that, whatever the model's size; so 64 tokens slow running streams to a few steps' time, where
-    a whole prompt of thousands would hold them for seconds. `idle_chunk_tokens` applies when
-    nobody is held up; it only bounds how long a newcomer waits.
+    a whole prompt of thousands would hold them for seconds. The more rows read for each one that
+    generates, the more may be read, up to `idle_chunk_tokens`, which also applies when nobody is
+    held up: after a burst of arrivals the many should not wait for the few.
     """
 
     max_rows: int
@@ -180,7 +181,7 @@ class Scheduler(Generic[Owner]):
         reading = sorted(
             (feed for feed in feeds if feed.count > 1), key=lambda feed: feed.row.order
         )
-        budget = self.limits.chunk_tokens if decode else self.limits.idle_chunk_tokens
+        budget = self._prefill_budget(len(reading), len(decode))
         return Plan(
             moves=moves,
             prefill=tuple(form_prefill(reading, budget)),
@@ -188,6 +189,12 @@ class Scheduler(Generic[Owner]):
             rows=len(self.rows),
             columns=self._columns(self.rows),
         )
+
+    def _prefill_budget(self, reading: int, generating: int) -> int:
+        if not generating:
+            return self.limits.idle_chunk_tokens
+        share = max(reading // generating, 1) * self.limits.chunk_tokens
+        return min(share, self.limits.idle_chunk_tokens)
 
     def _columns(self, rows: Sequence[Row[Owner]]) -> int:
         return max(len(row.tokens) for row in rows)

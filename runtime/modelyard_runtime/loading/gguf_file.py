@@ -34,7 +34,6 @@ from modelyard_runtime.loading.loaded import (
     Loaded,
     choose_device,
     choose_dtype,
-    place,
     require_all_weights,
     require_room,
 )
@@ -50,14 +49,10 @@ def load_causal_lm(wanted: Wanted) -> Loaded:
     parameters = sum(tensor.elements for tensor in header.tensors)
     require_room(parameters * dtype.itemsize, wanted.memory_bytes, device)
     model = _build_model(header, architecture, dtype)
-    return Loaded(
-        model=place(model, device),
-        tokenizer=PreTrainedTokenizerFast.from_pretrained(
-            str(wanted.folder.path), gguf_file=wanted.detected.gguf_name, local_files_only=True
-        ),
-        folder=wanted.folder,
-        detected=wanted.detected,
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(
+        str(wanted.folder.path), gguf_file=wanted.detected.gguf_name, local_files_only=True
     )
+    return Loaded.of(model, tokenizer, wanted, device)
 
 
 def _build_model(header: Header, architecture: Architecture, dtype: torch.dtype) -> PreTrainedModel:

@@ -5,39 +5,57 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from modelyard_api.meta import Reason
-from modelyard_api.v1alpha1 import DType, Task
+from modelyard_api.v1alpha1 import DType
 from modelyard_runtime.domain import ModelInfo
 from modelyard_runtime.errors import CannotStart
-from modelyard_runtime.loading.detection import Detected
-from modelyard_runtime.loading.folder import ModelFolder
 from modelyard_runtime.loading.memory import read_resident_bytes, require_memory
+from modelyard_runtime.loading.packing import pack_linear_layers
+from modelyard_runtime.loading.registry import Wanted
 
 _SHOWN = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The model on its device, in evaluation mode."""
+    """The model on its device, ready to be used, and the size of its weights."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    folder: ModelFolder
-    detected: Detected
+    wanted: Wanted
+    dtype: torch.dtype
+    parameters: int
+
+    @classmethod
+    def of(
+        cls,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        wanted: Wanted,
+        device: torch.device,
+    ) -> "Loaded":
+        """Put a freshly loaded model on its device, to be used and not trained."""
+        module: nn.Module = model
+        module.to(device).eval().requires_grad_(requires_grad=False)
+        dtype = model.dtype
+        parameters = sum(parameter.numel() for parameter in module.parameters())
+        if device.type == "cpu":
+            pack_linear_layers(model, spare_bytes=wanted.memory_bytes - read_resident_bytes())
+        return cls(model, tokenizer, wanted, dtype, parameters)
 
     def describe(self, name: str, context_tokens: int) -> ModelInfo:
         """Return the facts about it."""
-        weights = {p.data_ptr(): p for p in self.model.parameters()}.values()
         return ModelInfo(
             name=name,
-            task=Task(self.detected.task),
-            format=self.detected.format.value,
+            task=self.wanted.detected.task,
+            format=self.wanted.detected.format.value,
             device=describe_device(self.model.device),
-            dtype=str(self.model.dtype).removeprefix("torch."),
-            parameters=sum(p.numel() for p in weights),
-            size_bytes=sum(p.numel() * p.element_size() for p in weights),
+            dtype=str(self.dtype).removeprefix("torch."),
+            parameters=self.parameters,
+            size_bytes=self.parameters * self.dtype.itemsize,
             context_tokens=context_tokens,
         )
 
@@ -64,13 +82,6 @@ def choose_dtype(wanted: DType, stored: Any, device: torch.device) -> torch.dtyp
     if device.type == "cpu":
         return torch.float32
     return stored if isinstance(stored, torch.dtype) else torch.float16
-
-
-def place(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:
-    """Put the model on its device, to be used and not trained."""
-    module: torch.nn.Module = model
-    module.to(device).eval().requires_grad_(requires_grad=False)
-    return model
 
 
 def require_room(weights_bytes: int, memory_bytes: int, device: torch.device) -> None:

@@ -16,7 +16,6 @@ from modelyard_runtime.loading.loaded import (
     Loaded,
     choose_device,
     choose_dtype,
-    place,
     require_all_weights,
     require_room,
 )
@@ -65,12 +64,8 @@ def _load(wanted: Wanted, factory: Any, *, unused: str = "") -> Loaded:
     )
     missing = [name for name in report["missing_keys"] if not (unused and unused in name)]
     require_all_weights(missing, "The folder")
-    return Loaded(
-        model=place(model, device),
-        tokenizer=AutoTokenizer.from_pretrained(path, **_CLOSED),
-        folder=wanted.folder,
-        detected=wanted.detected,
-    )
+    tokenizer = AutoTokenizer.from_pretrained(path, **_CLOSED)
+    return Loaded.of(model, tokenizer, wanted, device)
 
 
 def _stored_dtype(wanted: Wanted) -> torch.dtype | None:

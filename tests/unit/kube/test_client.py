@@ -9,7 +9,7 @@ from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config import incluster_config
 
 from modelyard_kube.client import KubeClient
-from modelyard_kube.errors import ClusterError
+from modelyard_kube.errors import ClusterError, ConnectionInvalid
 from modelyard_kube.resources import DEPLOYMENTS, EVENTS, PODS, SERVICES
 from modelyard_kube.transport import Transport
 from tests.support.scripted_api import refusal, write_kubeconfig
@@ -129,13 +129,13 @@ async def test_no_answer_is_worth_another_try(tmp_path, unused_tcp_port):
 
 
 async def test_an_unreadable_kubeconfig_is_named(tmp_path):
-    with pytest.raises(ClusterError, match="nowhere"):
+    with pytest.raises(ConnectionInvalid, match="nowhere"):
         await KubeClient.connect(str(tmp_path / "nowhere"), user_agent="test")
 
 
 async def test_a_pod_without_a_service_account_is_told(monkeypatch):
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    with pytest.raises(ClusterError, match="service account"):
+    with pytest.raises(ConnectionInvalid, match="service account"):
         await KubeClient.connect("", user_agent="test")
 
 

@@ -187,6 +187,14 @@ def test_pods_of_older_revisions_are_not_blamed(md):
     assert find_failure(md, "r2", [crashed(1)], NOW) is None
 
 
+EVICTED = pod("gone", status=status_of(phase="Failed", reason="Evicted", message="low"))
+
+
+def test_an_evicted_pod_is_the_failure_only_until_another_is_in_its_place(md):
+    assert find_failure(md, "r1", [EVICTED], NOW).reason == "ContainerRefused"
+    assert find_failure(md, "r1", [EVICTED, stuck("ContainerCreating")], NOW) is None
+
+
 def test_the_failure_tells_the_exit_code_and_the_redacted_end_of_the_log(md):
     log = "x" * 5000 + "\nHF_TOKEN=hf_0123456789abcdefghij\nlast line\x07"
     failure = find_failure(md, "r1", [crashed(3, message=log[-4000:])], NOW)

@@ -142,6 +142,11 @@ async def test_a_child_is_applied_again_after_a_while_whatever_it_looks_like(clu
     assert cluster.writes == ["Deployment", "Service"]
 
 
+async def test_an_object_at_rest_is_looked_at_again_when_its_children_are_due(cluster):
+    operator = Operator(cluster, reapply_seconds=600)
+    assert await operator.reconcile() == 600
+
+
 async def test_a_deleted_child_comes_back(operator, cluster):
     await operator.reconcile()
     del cluster.children["Service", KEY]
@@ -281,6 +286,13 @@ async def test_a_child_that_the_server_refuses_is_explained_and_tried_again(oper
     await operator.reconcile()
     assert conditions(cluster)["Ready"] == ("False", "Starting")
     assert "failure" not in status(cluster)
+
+
+async def test_a_webhook_that_does_not_answer_is_explained(operator, cluster):
+    words = 'Internal error occurred: failed calling webhook "x.example.com": timeout'
+    cluster.refuse["Service"] = ClusterError(words, status=500)
+    assert await operator.reconcile() == 30
+    assert words in status(cluster)["failure"]["message"]
 
 
 async def test_a_namespace_that_is_going_is_left_in_peace(operator, cluster):

@@ -73,7 +73,7 @@ def build_embeddings(
     loaded: Loaded, name: str, capacity: Capacity, loop: asyncio.AbstractEventLoop
 ) -> Built:
     """Build an engine that answers with vectors."""
-    pooling = read_pooling(loaded.folder)
+    pooling = read_pooling(loaded.wanted.folder)
     return _build_batch(loaded, Embedder(loaded, pooling), name, capacity, loop)
 
 

@@ -142,7 +142,7 @@ def find_input_tokens(loaded: Loaded) -> int:
     positions = int(getattr(config, "max_position_embeddings", _NO_LIMIT))
     if config.model_type in _OFFSET_POSITIONS:
         positions -= int(config.pad_token_id or 0) + 1
-    trained = loaded.folder.documents.get("sentence_bert_config.json", {})
+    trained = loaded.wanted.folder.documents.get("sentence_bert_config.json", {})
     limits = [positions, loaded.tokenizer.model_max_length]
     if isinstance(trained, dict):
         limits.append(trained.get("max_seq_length"))

@@ -17,13 +17,16 @@ from modelyard_runtime.engine.scheduler import COLUMN_BLOCK, ROW_BLOCK, round_up
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where one pass reads and writes. Written entries are `sources` of the pass's rectangle."""
+    """Where one pass reads and writes.
+
+    What is written are the entries at `sources` of the pass's rectangle; None: all, one each.
+    """
 
     view: "slice | torch.Tensor"
     columns: int
     rows: torch.Tensor
     positions: torch.Tensor
-    sources: tuple[torch.Tensor, torch.Tensor]
+    sources: tuple[torch.Tensor, torch.Tensor] | None
 
 
 class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
@@ -50,13 +53,8 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         if target is None or self._pair is None:
             raise RuntimeError("no pass has been prepared")
         keys, values = self._pair
-        rows, positions, (source_rows, source_steps) = (
-            target.rows,
-            target.positions,
-            target.sources,
-        )
-        keys[rows, :, positions] = key_states[source_rows, :, source_steps]
-        values[rows, :, positions] = value_states[source_rows, :, source_steps]
+        keys[target.rows, :, target.positions] = _pick(key_states, target)
+        values[target.rows, :, target.positions] = _pick(value_states, target)
         columns = slice(target.columns)
         return keys[target.view][:, :, columns], values[target.view][:, :, columns]
 
@@ -158,8 +156,15 @@ def build_target(
         columns=max(start + count for start, count in zip(starts, counts, strict=True)),
         rows=table[2],
         positions=table[3],
-        sources=(table[0], table[1]),
+        sources=(table[0], table[1]) if max(counts) > 1 else None,
     )
+
+
+def _pick(states: torch.Tensor, target: Target) -> torch.Tensor:
+    if target.sources is None:
+        return states[:, :, 0]
+    rows, steps = target.sources
+    return states[rows, :, steps]
 
 
 def _allocate(states: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
