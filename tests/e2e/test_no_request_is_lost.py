@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from modelyard_local import services
+from tests.support.waiting import wait_for
 
 CHATS = 100
 TOKENS = 24
@@ -72,5 +73,9 @@ async def test_streams_survive_a_deleted_pod_and_an_update(namespace, model_imag
             outcomes = Counter(await asyncio.gather(*chats))
     assert outcomes == {"whole": CHATS}
     await asyncio.to_thread(namespace.wait_ready, "chat", 300)
-    after = {p["metadata"]["name"] for p in namespace.list("pods")}
-    assert not before & after
+    await asyncio.to_thread(
+        wait_for,
+        lambda: not before & {p["metadata"]["name"] for p in namespace.list("pods")},
+        what="the old pods are gone",
+        seconds=180,
+    )
