@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 async def until(holds):
     """Wait until something holds; look often, give up after ten seconds."""
     async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110 - what is waited for is outside this process's tasks
+        while not holds():
             await asyncio.sleep(0.005)
 
 

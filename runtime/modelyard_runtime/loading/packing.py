@@ -57,7 +57,7 @@ def pack_linear_layers(model: nn.Module, *, spare_bytes: int) -> None:
 
 def can_pack() -> bool:
     """Try it on a small layer: the functions are torch's own, but not part of its promised API."""
-    if not torch.backends.mkldnn.is_available():
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     plain = nn.Linear(32, 48)
     states = torch.linspace(-1, 1, 64).reshape(2, 32)
@@ -66,7 +66,7 @@ def can_pack() -> bool:
             difference = (PackedLinear(plain)(states) - plain(states)).abs().max().item()
     except (AttributeError, RuntimeError):
         return False
-    return difference < _TOLERANCE
+    return bool(difference < _TOLERANCE)
 
 
 def _find_linear_layers(model: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Linear]]:

@@ -50,8 +50,11 @@ class NumberTexts:
         return [list(item.content) for item in inputs]
 
 
+LIMITS = BatchLimits(4, 100)
+
+
 @asynccontextmanager
-async def running(encoder=None, *, limits=BatchLimits(4, 100)):
+async def running(encoder=None, *, limits=LIMITS):
     encoder = encoder or ToyEncoder()
     worker = Worker("toy")
     core = BatchCore(encoder, limits, asyncio.get_running_loop())

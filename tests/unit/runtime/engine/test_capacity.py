@@ -41,7 +41,10 @@ V1_POD_MOUNTS = V1_MOUNTS.replace("0:27 / ", "0:27 /kubepods/pod7/c1 ").replace(
         pytest.param(
             V2_MOUNTS,
             "0::/\n",
-            {"/sys/fs/cgroup/cpu.max": "150000 100000\n", "/sys/fs/cgroup/memory.max": "1073741824"},
+            {
+                "/sys/fs/cgroup/cpu.max": "150000 100000\n",
+                "/sys/fs/cgroup/memory.max": "1073741824",
+            },
             (1.5, GIB),
             id="version 2, a container with its own namespace",
         ),
@@ -58,7 +61,10 @@ V1_POD_MOUNTS = V1_MOUNTS.replace("0:27 / ", "0:27 /kubepods/pod7/c1 ").replace(
             id="version 2, the limit stands on the pod above the container",
         ),
         pytest.param(
-            V2_MOUNTS, "0::/../other\n", {"/sys/fs/cgroup/cpu.max": "50000 100000"}, (0.5, None),
+            V2_MOUNTS,
+            "0::/../other\n",
+            {"/sys/fs/cgroup/cpu.max": "50000 100000"},
+            (0.5, None),
             id="version 2, moved out of its namespace",
         ),
         pytest.param(

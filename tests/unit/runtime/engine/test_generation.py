@@ -59,7 +59,11 @@ async def collect(generation):
     return [
         (
             "".join(chunk.text for chunk in chunks if chunk.index == index),
-            [chunk.finish_reason for chunk in chunks if chunk.index == index and chunk.finish_reason],
+            [
+                chunk.finish_reason
+                for chunk in chunks
+                if chunk.index == index and chunk.finish_reason
+            ],
         )
         for index in range(count)
     ]
@@ -147,7 +151,9 @@ def test_whatever_else_is_computed_the_text_is_the_same(crowd, blocks):
             assert engine.load == Load(0, 0)
         return answers
 
-    for (prompt, max_tokens, patience), answer in zip(crowd, asyncio.run(all_at_once()), strict=True):
+    for (prompt, max_tokens, patience), answer in zip(
+        crowd, asyncio.run(all_at_once()), strict=True
+    ):
         text, finish = expected(prompt, max_tokens)
         if patience is None:
             assert answer == [(text, finish)]
@@ -224,9 +230,7 @@ async def leave_by_losing_it(generation):
     pass
 
 
-@pytest.mark.parametrize(
-    "leave", [leave_by_closing, leave_by_cancellation, leave_by_losing_it]
-)
+@pytest.mark.parametrize("leave", [leave_by_closing, leave_by_cancellation, leave_by_losing_it])
 async def test_who_leaves_frees_the_slot_before_the_next_step(leave):
     backend = ToyBackend()
     backend.gate.clear()
