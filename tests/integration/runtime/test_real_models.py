@@ -1,0 +1,102 @@
+"""The engines on real models, held against transformers itself."""
+
+import asyncio
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModel, AutoTokenizer
+
+from modelyard_api.serving import ServingConfig
+from modelyard_api.v1alpha1 import Task
+from modelyard_runtime.capacity import read_capacity
+from modelyard_runtime.domain import GenerateRequest, Message, Sampling, TextInput
+from modelyard_runtime.engine.start import start_engine
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+GREEDY = Sampling(max_tokens=16, temperature=0)
+TEXTS = ("A cat sits on the mat.", "Stocks fell.", "word " * 120, "Ein Satz auf Deutsch, mit ü.")
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory):
+    """Make an example's model folder."""
+    made = {}
+
+    def make(name):
+        if name not in made:
+            made[name] = tmp_path_factory.mktemp("models") / name
+            command = [sys.executable, EXAMPLES / name / "make.py", "--out", made[name]]
+            subprocess.run(command, check=True, capture_output=True)
+        return made[name]
+
+    return make
+
+
+def use_engine(folder, use):
+    """Start an engine, use it, close it."""
+
+    async def run():
+        config = ServingConfig(model_name="m", model_path=str(folder))
+        engine = await start_engine(config, read_capacity())
+        try:
+            return await use(engine)
+        finally:
+            await engine.close()
+
+    return asyncio.run(run())
+
+
+async def generate(engine, question, *, n=1, sampling=GREEDY):
+    """Return the choices' texts, in order."""
+    prompt = (Message("user", question),)
+    generation = await engine.submit(GenerateRequest(question, prompt, sampling, n))
+    texts = defaultdict(str)
+    async for chunk in generation:
+        texts[chunk.index] += chunk.text
+    return [texts[index] for index in sorted(texts)]
+
+
+def test_chats_answer_the_same_alone_and_in_a_crowd(model_folder):
+    """Requests of different length join and leave; choices share a prompt; seeds repeat."""
+    questions = [f"What is the capital of {c}?" for c in ("France", "Italy", "Japan", "Peru")]
+    free = Sampling(max_tokens=12, temperature=1.0, top_p=0.9, seed=7)
+
+    async def use(engine):
+        alone = [await generate(engine, question) for question in questions]
+        together = await asyncio.gather(
+            *(generate(engine, question) for question in questions),
+            generate(engine, "Name a colour.", n=3, sampling=free),
+            generate(engine, "Name a colour.", n=3, sampling=free),
+        )
+        return engine.info, alone, together
+
+    info, alone, together = use_engine(model_folder("smollm2"), use)
+    assert (info.task, info.format, info.device) == (Task.TEXT_GENERATION, "gguf", "cpu")
+    assert "Paris" in alone[0][0]
+    assert together[:4] == alone
+    assert len(together[4]) == 3
+    assert together[4] == together[5]
+
+
+def test_embeddings_are_those_of_transformers_whatever_the_batch(model_folder):
+    folder = model_folder("minilm")
+
+    async def use(engine):
+        return await engine.run([TextInput(text) for text in TEXTS])
+
+    ours = np.stack([result.vector for result in use_engine(folder, use)])
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModel.from_pretrained(folder).eval()
+    vectors = []
+    for text in TEXTS:
+        inputs = tokenizer(text, return_tensors="pt", truncation=False)
+        with torch.inference_mode():
+            states = model(**inputs).last_hidden_state[0]
+        vectors.append(torch.nn.functional.normalize(states.mean(0), dim=0).numpy())
+    assert np.abs(ours - np.stack(vectors)).max() < 1e-5
