@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-# Sizes of the cache grow in steps, so that it is copied once per many tokens, not for each.
-ROW_BLOCK = 4
-COLUMN_BLOCK = 128
+# The cache grows in steps, so that it is copied once per many tokens, not for each.
+_ROW_BLOCK = 4
+_COLUMN_BLOCK = 128
 
 Owner = TypeVar("Owner")
 
@@ -91,19 +91,28 @@ class Plan(Generic[Owner]):
     columns: int = 0
 
 
-def round_up(count: int, block: int) -> int:
-    """Return the smallest multiple of block that holds count."""
-    return -(-count // block) * block
+def round_shape(rows: int, columns: int) -> tuple[int, int]:
+    """Return the size in which a cache for so many rows of such length is allocated.
+
+    One, two or four rows, then multiples of four: a single long text may have all the memory.
+    """
+    block = min(_ROW_BLOCK, 1 << max(rows - 1, 0).bit_length())
+    return _round_up(rows, block), _round_up(columns, _COLUMN_BLOCK)
 
 
 def footprint(rows: int, columns: int) -> int:
     """Return the cache tokens that so many rows of such length occupy."""
-    return round_up(rows, ROW_BLOCK) * round_up(columns, COLUMN_BLOCK)
+    wide, long = round_shape(rows, columns)
+    return wide * long
 
 
 def largest_context(cache_tokens: int) -> int:
     """Return the longest single row that a cache of that budget holds."""
-    return cache_tokens // ROW_BLOCK // COLUMN_BLOCK * COLUMN_BLOCK
+    return cache_tokens // _COLUMN_BLOCK * _COLUMN_BLOCK
+
+
+def _round_up(count: int, block: int) -> int:
+    return -(-count // block) * block
 
 
 @dataclass(slots=True)

@@ -23,7 +23,7 @@ from modelyard_runtime.engine.batch_core import BatchBackend, BatchCore
 from modelyard_runtime.engine.batch_engine import QueueingEngine
 from modelyard_runtime.engine.generation import ContinuousEngine
 from modelyard_runtime.engine.generation_core import GenerationCore
-from modelyard_runtime.engine.scheduler import COLUMN_BLOCK, Limits, largest_context
+from modelyard_runtime.engine.scheduler import Limits, largest_context
 from modelyard_runtime.engine.worker import Worker
 from modelyard_runtime.errors import CannotStart
 from modelyard_runtime.loading.loaded import Loaded
@@ -36,6 +36,8 @@ _CHUNK_TOKENS = {"cpu": (64, 512), "cuda": (2048, 8192)}
 # others wait longer.
 _BATCH_LIMITS = {"cpu": BatchLimits(64, 2048), "cuda": BatchLimits(512, 65_536)}
 _GPU_SHARE = 0.8
+# With room for less than this, hardly a question fits.
+_LEAST_CONTEXT_TOKENS = 128
 
 Built = tuple[Any, Callable[[Worker[Any]], Any]]
 
@@ -48,7 +50,7 @@ def build_generation(
     budget = _cache_budget_bytes(loaded, capacity)
     cache_tokens = budget // backend.cache_bytes_per_token
     context = min(backend.context_tokens, largest_context(cache_tokens))
-    if context < COLUMN_BLOCK:
+    if context < _LEAST_CONTEXT_TOKENS:
         raise CannotStart(
             Reason.NOT_ENOUGH_MEMORY,
             f"The weights are loaded, but {format_gib(budget)} are left for the cache of running "

@@ -12,7 +12,7 @@ import torch
 from transformers import Cache
 from transformers.cache_utils import CacheLayerMixin
 
-from modelyard_runtime.engine.scheduler import COLUMN_BLOCK, ROW_BLOCK, round_up
+from modelyard_runtime.engine.scheduler import round_shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class SlotCache(Cache):
         have_rows, have_columns = self._shape
         if rows <= have_rows and columns <= have_columns:
             return
-        self._shape = (round_up(rows, ROW_BLOCK), round_up(columns, COLUMN_BLOCK))
+        self._shape = round_shape(rows, columns)
         for layer in self._slots:
             layer.resize(self._shape)
 

@@ -120,7 +120,7 @@ def test_gaps_are_closed(leaving, left, moves):
 
 
 def test_the_youngest_gives_its_place_up_when_the_cache_is_full():
-    one_block = footprint(1, 1)
+    one_block = footprint(2, 1)
     limits = Limits(max_rows=8, cache_tokens=one_block, chunk_tokens=8, idle_chunk_tokens=8)
     scheduler = Scheduler(limits)
     old, young = build_row(128, cached=127, name="old"), build_row(9, cached=8, name="young")
