@@ -96,7 +96,8 @@ def build_model(example: Example) -> str:
 
 def hash_sources(example: Example) -> str:
     """Return a short hash of what an example's model is made of."""
-    sources = [*sorted(example.folder.glob("*.*")), ROOT / "requirements" / "models.lock"]
+    beside = {example.folder / "modeldeployment.yaml"}
+    sources = sorted({*example.folder.glob("*.*"), ROOT / "requirements/models.lock"} - beside)
     whole = hashlib.sha256()
     for path in sources:
         whole.update(path.name.encode() + path.read_bytes())
