@@ -1,0 +1,53 @@
+"""Model folders, each made once per session."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# As the engine sets it for a process of its own; it must stand before torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from tests.support.tiny_models import CHAT_TEMPLATE, write_model, write_tokenizer
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+
+
+@pytest.fixture(scope="session")
+def make_example(tmp_path_factory):
+    """Run an example's make.py, once; returns the folder and what it printed."""
+    made = {}
+
+    def make(name):
+        if name not in made:
+            folder = tmp_path_factory.mktemp(name)
+            command = [sys.executable, EXAMPLES / name / "make.py", "--out", folder]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            made[name] = (folder, done.stdout)
+        return made[name]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def smollm2(make_example):
+    return make_example("smollm2")[0]
+
+
+@pytest.fixture(scope="session")
+def minilm(make_example):
+    return make_example("minilm")[0]
+
+
+@pytest.fixture(scope="session")
+def sentiment(make_example):
+    return make_example("sentiment")[0]
+
+
+@pytest.fixture(scope="session")
+def tiny_llama(tmp_path_factory):
+    folder = write_model(tmp_path_factory.mktemp("llama"), "LlamaForCausalLM")
+    write_tokenizer(folder, chat_template=CHAT_TEMPLATE)
+    return folder

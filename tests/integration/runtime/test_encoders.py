@@ -1,0 +1,193 @@
+"""Vectors and labels are those of a plain computation, whatever else is in the batch."""
+
+import asyncio
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
+
+from modelyard_api.meta import Reason
+from modelyard_api.v1alpha1 import Task
+from modelyard_runtime.domain import TextInput
+from modelyard_runtime.errors import CannotStart, InvalidRequest
+from tests.support.tiny_models import SMALL, edit_json, running, write_model
+
+SENTENCES = [
+    "A cat sits on the mat.",
+    "No.",
+    "Der schnelle braune Fuchs springt über den faulen Hund.",
+    "one two three four five six seven eight nine ten " * 8,
+    "🎉 emoji and 漢字",
+    "A kitten rests on a rug.",
+] * 12
+
+
+def embed_alone(folder, text, *, pool, normalise):
+    """sentence-transformers' arithmetic, one text at a time."""
+    model, tokenizer = AutoModel.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    with torch.inference_mode():
+        states = model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0]
+    vector = pool(states)
+    return (vector / vector.norm() if normalise else vector).numpy()
+
+
+async def test_vectors_of_minilm_are_those_of_a_plain_computation(minilm):
+    async with running(minilm) as engine:
+        assert (engine.info.task, engine.info.context_tokens) == (Task.EMBEDDINGS, 256)
+        halves = await asyncio.gather(
+            engine.run([TextInput(text) for text in SENTENCES[:30]]),
+            engine.run([TextInput(text) for text in SENTENCES[30:]]),
+        )
+    answers = halves[0] + halves[1]
+    assert len(answers) == len(SENTENCES)
+    for text, answer in zip(SENTENCES, answers, strict=True):
+        expected = embed_alone(minilm, text, pool=lambda s: s.mean(dim=0), normalise=True)
+        assert answer.vector.dtype == np.float32
+        np.testing.assert_allclose(answer.vector, expected, atol=1e-5)
+
+
+async def test_like_sentences_have_like_vectors(minilm):
+    texts = [SENTENCES[0], SENTENCES[5], "The stock market fell sharply today."]
+    async with running(minilm) as engine:
+        cat, kitten, market = [r.vector for r in await engine.run([TextInput(t) for t in texts])]
+    assert cat @ kitten > 0.5
+    assert cat @ market < 0.2
+
+
+async def test_token_ids_are_embedded_as_they_are(minilm):
+    tokenizer = AutoTokenizer.from_pretrained(minilm)
+    ids = tuple(tokenizer(SENTENCES[0])["input_ids"])
+    async with running(minilm) as engine:
+        as_text, as_ids = await engine.run([TextInput(SENTENCES[0]), TextInput(ids)])
+    assert as_ids.tokens == as_text.tokens == len(ids)
+    np.testing.assert_allclose(as_ids.vector, as_text.vector, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param("", "input 1 is empty", id="empty text"),
+        pytest.param((), "input 1 is empty", id="no tokens"),
+        pytest.param(
+            "cat " * 300, "input 1 has 302 tokens; this model takes at most 256", id="long"
+        ),
+        pytest.param((5, 99_999), "99999 is not a token of this model; it has", id="unknown token"),
+    ],
+)
+async def test_inputs_that_cannot_be_served_are_refused(minilm, content, message):
+    async with running(minilm) as engine:
+        with pytest.raises(InvalidRequest, match=message):
+            await engine.run([TextInput("fine"), TextInput(content)])
+
+
+POOLS = {
+    "a plain encoder: mean, unit length": ({}, None, lambda s: s.mean(dim=0), True),
+    "first token": ({"pooling_mode_cls_token": True}, False, lambda s: s[0], False),
+    "last token, unit length": ({"pooling_mode_lasttoken": True}, True, lambda s: s[-1], True),
+    "largest": ({"pooling_mode_max_tokens": True}, False, lambda s: s.max(dim=0).values, False),
+    "the newer way to write it": ({"pooling_mode": "mean"}, True, lambda s: s.mean(dim=0), True),
+}
+
+
+def add_modules(folder, pooling, normalise):
+    kinds = ["Transformer", "Pooling", *(["Normalize"] if normalise else [])]
+    modules = [
+        {
+            "idx": number,
+            "name": str(number),
+            "path": "1_Pooling" if number == 1 else "",
+            "type": f"sentence_transformers.models.{kind}",
+        }
+        for number, kind in enumerate(kinds)
+    ]
+    (folder / "1_Pooling").mkdir()
+    (folder / "modules.json").write_text("[]")
+    (folder / "1_Pooling" / "config.json").write_text("{}")
+    edit_json(folder / "1_Pooling" / "config.json", **pooling)
+    (folder / "modules.json").write_text(str(modules).replace("'", '"'))
+
+
+@pytest.mark.parametrize("case", POOLS)
+async def test_vectors_are_pooled_as_the_model_says(case, tmp_path):
+    pooling, normalise, pool, is_unit = POOLS[case]
+    folder = write_model(tmp_path, "BertModel", type_vocab_size=2)
+    if pooling:
+        add_modules(folder, pooling, normalise)
+    texts = ["t5 t6 t7", "t9", "t3 t4 t5 t6 t7 t8"]
+    async with running(folder) as engine:
+        answers = await engine.run([TextInput(text) for text in texts])
+    for text, answer in zip(texts, answers, strict=True):
+        expected = embed_alone(folder, text, pool=pool, normalise=is_unit)
+        np.testing.assert_allclose(answer.vector, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("pooling", "message"),
+    [
+        pytest.param(
+            {"pooling_mode_weightedmean_tokens": True}, "pools by weightedmean", id="mode"
+        ),
+        pytest.param(
+            {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True},
+            "pools by cls and mean",
+            id="two modes at once",
+        ),
+    ],
+)
+async def test_other_ways_of_pooling_are_refused(pooling, message, tmp_path):
+    folder = write_model(tmp_path, "BertModel", type_vocab_size=2)
+    add_modules(folder, pooling, normalise=True)
+    with pytest.raises(CannotStart, match=message) as caught:
+        async with running(folder):
+            pass
+    assert caught.value.reason is Reason.MODEL_UNSUPPORTED
+
+
+async def test_labels_of_the_sentiment_example(sentiment):
+    texts = ["I love this, it is wonderful.", "Terrible, I want my money back.", "Great!"]
+    model = AutoModelForSequenceClassification.from_pretrained(sentiment)
+    tokenizer = AutoTokenizer.from_pretrained(sentiment)
+    async with running(sentiment) as engine:
+        assert engine.info.task is Task.TEXT_CLASSIFICATION
+        answers = await engine.run([TextInput(text) for text in texts])
+    assert [next(iter(answer.scores)) for answer in answers] == ["positive", "negative", "positive"]
+    for text, answer in zip(texts, answers, strict=True):
+        with torch.inference_mode():
+            chances = model(**tokenizer(text, return_tensors="pt")).logits[0].softmax(dim=-1)
+        expected = {model.config.id2label[i]: chance for i, chance in enumerate(chances.tolist())}
+        assert answer.scores == pytest.approx(expected, abs=1e-5)
+
+
+SCORES = {
+    "alternatives add up to one": ({"num_labels": 3}, lambda s: sum(s) == pytest.approx(1)),
+    "independent labels do not": (
+        {"num_labels": 3, "problem_type": "multi_label_classification"},
+        lambda s: all(0 < score < 1 for score in s) and sum(s) != pytest.approx(1),
+    ),
+    "one label is yes or no": ({"num_labels": 1}, lambda s: 0 < s[0] < 1),
+}
+
+
+@pytest.mark.parametrize("case", SCORES)
+@pytest.mark.parametrize(
+    "model_class", ["BertForSequenceClassification", "LlamaForSequenceClassification"]
+)
+async def test_scores_follow_the_kind_of_labels(case, model_class, tmp_path):
+    settings, is_right = SCORES[case]
+    folder = write_model(tmp_path, model_class, **settings)
+    async with running(folder) as engine:
+        long, short = await engine.run([TextInput("t5 t6 t7 t8 t9"), TextInput("t5")])
+        (again,) = await engine.run([TextInput("t5")])
+    assert is_right(list(long.scores.values()))
+    assert list(long.scores.values()) == sorted(long.scores.values(), reverse=True)
+    assert short.scores == pytest.approx(again.scores, abs=1e-5)
+
+
+async def test_inputs_reach_as_far_as_the_model_has_positions(tmp_path):
+    folder = write_model(tmp_path, "RobertaModel", type_vocab_size=1)
+    async with running(folder) as engine:
+        longest = SMALL["max_position_embeddings"] - 1
+        assert engine.info.context_tokens == longest
+        (answer,) = await engine.run([TextInput((5,) * longest)])
+    assert np.isfinite(answer.vector).all()
