@@ -58,7 +58,8 @@ class Namespace:
         return self.cluster.kubectl("-n", self.name, *args, **options)
 
     def apply(self, name, reference, **spec):
-        """Apply a ModelDeployment of the image `reference`."""
+        """Apply a ModelDeployment of the image `reference`; small, since the node is."""
+        spec["resources"] = {"cpu": "100m", **spec.get("resources", {})}
         body = {
             "apiVersion": "modelyard.dev/v1alpha1",
             "kind": "ModelDeployment",
