@@ -1,5 +1,6 @@
 """The base of every type in this package: frozen, camelCase outside, snake_case inside."""
 
+import json
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -24,3 +25,16 @@ class Document(BaseModel):
     def dump(self) -> dict[str, Any]:
         """Return the document as plain JSON data in camelCase, without fields at their default."""
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+    def encode_variable(self) -> str:
+        """Return the document as the value of an environment variable in a pod template."""
+        text = json.dumps(self.dump(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return escape_variable(text)
+
+
+def escape_variable(text: str) -> str:
+    """Return a value for an environment variable in a pod template that arrives as it is.
+
+    Every `$` is doubled, since the kubelet expands `$(NAME)` and turns `$$` back into `$`.
+    """
+    return text.replace("$", "$$")

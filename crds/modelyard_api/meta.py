@@ -29,9 +29,9 @@ LABEL_REVISION: Final = f"{GROUP}/revision"
 ANNOTATION_APPLIED_HASH: Final = f"{GROUP}/applied-hash"
 #: On the Deployment: hash of the spec fields that shape the pod template.
 ANNOTATION_TEMPLATE_INPUT: Final = f"{GROUP}/template-input"
-#: On the Deployment: the policy's values (JSON) that the live template was rendered with. They are
+#: On the Deployment: the pod template as it was rendered (JSON), and what was decided for it. It is
 #: kept until the template's inputs change, so that upgrading Modelyard restarts no model.
-ANNOTATION_PLATFORM: Final = f"{GROUP}/platform"
+ANNOTATION_RENDERING: Final = f"{GROUP}/rendering"
 
 #: Server-side apply field manager of the operator's children, and value of LABEL_MANAGED_BY.
 MANAGER: Final = "modelyard"
@@ -49,8 +49,26 @@ SERVICE_PORT: Final = 80
 INTERNAL_PORT: Final = 9090
 #: Where the model folder is mounted, read-only.
 MODEL_PATH: Final = "/model"
+#: Prefix of Modelyard's own environment variables, which no user sets.
+ENV_PREFIX: Final = "MODELYARD_"
 #: Environment variable that carries the ServingConfig.
 CONFIG_VARIABLE: Final = "MODELYARD_CONFIG"
+#: Environment variable of the init container that carries the FetchConfig.
+FETCH_VARIABLE: Final = "MODELYARD_FETCH"
+#: Where the init container mounts the volume that it downloads to.
+DOWNLOAD_PATH: Final = "/download"
+#: Folder of that volume which holds the whole model, once it is there: the runtime's subPath.
+DOWNLOADED_FOLDER: Final = "model"
+#: Where the init container mounts the Secret for the download, read-only.
+SECRET_PATH: Final = "/etc/modelyard/secret"  # noqa: S105 - a folder
+#: Key of that Secret: the token, sent to one host only.
+SECRET_TOKEN_KEY: Final = "token"  # noqa: S105 - the name of a key
+#: Key of that Secret: the host (`HOST` or `HOST:PORT`) that the token is for.
+SECRET_HOST_KEY: Final = "host"  # noqa: S105 - the name of a key
+#: The host that a token is for when its Secret names none.
+DEFAULT_SECRET_HOST: Final = "huggingface.co"  # noqa: S105 - a host
+#: Where `hf://` models come from, unless the policy names a mirror.
+DEFAULT_HUB: Final = "https://huggingface.co"
 #: Exit code of a runtime that cannot start and has written a RuntimeReport as its termination
 #: message (EX_CONFIG of sysexits.h): starting it again unchanged would not help.
 EXIT_CANNOT_START: Final = 78
@@ -95,6 +113,8 @@ class Reason(StrEnum):
     """The target revision was not ready within update.progressDeadline."""
     APPLY_REFUSED = "ApplyRefused"
     """The API server refused a child (quota, admission); the message is the server's."""
+    SOURCE_UNREACHABLE = "SourceUnreachable"
+    """The hub did not say which commit spec.model.revision is; asked again and again."""
     NOT_ACCEPTED = "NotAccepted"
     """Nothing is done because Accepted is False."""
 
@@ -105,6 +125,8 @@ class Reason(StrEnum):
     """Pods are on their way: being scheduled, pulling, loading or warming up."""
     SCALED_TO_ZERO = "ScaledToZero"
     """spec.scaling.replicas is 0."""
+    SUSPENDED = "Suspended"
+    """spec.suspend is true."""
 
     # Failures: a pod cannot start or keeps dying. Also reasons of Progressing, Available and Ready.
     UNSCHEDULABLE = "Unschedulable"
@@ -122,9 +144,9 @@ class Reason(StrEnum):
 
     # Failures that the runtime itself reports when it cannot start (exit code EXIT_CANNOT_START).
     CONFIG_INVALID = "ConfigInvalid"
-    """MODELYARD_CONFIG cannot be read."""
+    """MODELYARD_CONFIG or MODELYARD_FETCH cannot be read, or does not fit the pod."""
     MODEL_NOT_FOUND = "ModelNotFound"
-    """The model folder is missing, empty, or has no model in it."""
+    """The model folder is missing, empty, or has no model in it; or the hub does not know it."""
     MODEL_FILE_CORRUPT = "ModelFileCorrupt"
     """A file of the model is truncated or damaged."""
     MODEL_UNSAFE = "ModelUnsafe"
@@ -138,6 +160,16 @@ class Reason(StrEnum):
     WARMUP_FAILED = "WarmupFailed"
     """The model loaded, but did not answer the warm-up request."""
 
+    # Failures of the download, reported the same way by the init container.
+    UNAUTHORIZED = "Unauthorized"
+    """The hub wants a token, or refuses the one that it was given."""
+    SECRET_HOST_MISMATCH = "SecretHostMismatch"  # noqa: S105 - no password
+    """The Secret's token is for another host than the one to download from; it was not sent."""
+    NOT_ENOUGH_DISK = "NotEnoughDisk"
+    """The volume for the download has no room for the model."""
+    DOWNLOAD_FAILED = "DownloadFailed"
+    """The hub did not answer, or not as a hub does; the message names host and error."""
+
 
 class Phase(StrEnum):
     """One word for people (`kubectl get`). Conditions are the contract, not this."""
@@ -148,6 +180,7 @@ class Phase(StrEnum):
     UPDATING = "Updating"
     FAILED = "Failed"
     SCALED_TO_ZERO = "ScaledToZero"
+    SUSPENDED = "Suspended"
 
 
 class Metric(StrEnum):

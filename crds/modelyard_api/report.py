@@ -1,7 +1,8 @@
 """RuntimeReport v1: what the runtime knows about itself and its model.
 
 While it runs: `GET /report` on the internal port. When it cannot start: the pod's termination
-message, with exit code EXIT_CANNOT_START. A report that cannot be had means unknown, never good.
+message, with exit code EXIT_CANNOT_START. `fetch` (the init container) leaves one there when it is
+done, too. A report that cannot be had means unknown, never good.
 """
 
 from enum import StrEnum
@@ -21,6 +22,8 @@ class State(StrEnum):
     READY = "ready"
     DRAINING = "draining"
     FAILED = "failed"
+    #: A command that serves nothing (`fetch`) has done its work.
+    DONE = "done"
 
 
 class ReportedDevice(Document):
@@ -36,6 +39,17 @@ class ReportedStartup(Document):
     load: float | None = None
     warmup: float | None = None
     total: float | None = None
+
+
+class ReportedDownload(Document):
+    """What `fetch` did: bytes that came over the network (0: all was there), and in what time.
+
+    `resolved_revision` is the commit that was fetched, or that the revision stands for.
+    """
+
+    bytes: int | None = None
+    seconds: float | None = None
+    resolved_revision: str = ""
 
 
 class Verification(Document):
@@ -68,6 +82,7 @@ class RuntimeReport(Document):
     startup: ReportedStartup = ReportedStartup()
     verification: Verification | None = None
     adapters: tuple[str, ...] = ()
+    download: ReportedDownload | None = None
     error: ReportedError | None = None
 
 

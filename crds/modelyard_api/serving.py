@@ -5,7 +5,6 @@ a revision (the hash of the pod template) is complete in itself. Defaults are le
 new field does not change the templates of models that do not use it.
 """
 
-import json
 from typing import Literal
 
 from modelyard_api.document import Document
@@ -26,13 +25,8 @@ class ServingConfig(Document):
 
 
 def encode_config(config: ServingConfig) -> str:
-    """Return the value of MODELYARD_CONFIG as it stands in a pod template.
-
-    Every `$` is doubled, since the kubelet expands `$(NAME)` in values of environment variables
-    and turns `$$` back into `$`.
-    """
-    text = json.dumps(config.dump(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.replace("$", "$$")
+    """Return the value of MODELYARD_CONFIG as it stands in a pod template."""
+    return config.encode_variable()
 
 
 def decode_config(text: str) -> ServingConfig:

@@ -6,7 +6,7 @@ stored before a default existed.
 """
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
@@ -43,19 +43,28 @@ class DType(StrEnum):
     BFLOAT16 = "bfloat16"
 
 
+class ObjectReference(Document):
+    """Another object of the same namespace; an empty name refers to none."""
+
+    name: str = ""
+
+
 class Model(Document):
     """Which model, and how to read it."""
 
     uri: str
+    revision: str = ""
+    secret_ref: ObjectReference = ObjectReference()
     task: Task = Task.AUTO
     format: Format = Format.AUTO
     name: str = ""
 
 
 class Gpu(Document):
-    """GPUs for each pod."""
+    """GPUs for each pod. An empty profile is the platform's default."""
 
     count: int = 0
+    profile: str = ""
 
 
 class Resources(Document):
@@ -89,10 +98,85 @@ class Update(Document):
         return parse_seconds(self.drain_timeout)
 
 
+class EnvVariable(Document):
+    """An environment variable, taken literally."""
+
+    name: str
+    value: str = ""
+
+
 class Runtime(Document):
-    """How the runtime holds the model."""
+    """How the runtime holds the model. An empty image is the platform's."""
 
     dtype: DType = DType.AUTO
+    image: str = ""
+    env: tuple[EnvVariable, ...] = ()
+
+
+class TolerationOperator(StrEnum):
+    """How a toleration matches a taint."""
+
+    EQUAL = "Equal"
+    EXISTS = "Exists"
+
+
+class TaintEffect(StrEnum):
+    """What a taint does; `ANY` tolerates all of them."""
+
+    ANY = ""
+    NO_SCHEDULE = "NoSchedule"
+    PREFER_NO_SCHEDULE = "PreferNoSchedule"
+    NO_EXECUTE = "NoExecute"
+
+
+class Toleration(Document):
+    """A taint that the pods tolerate."""
+
+    key: str = ""
+    operator: TolerationOperator = TolerationOperator.EQUAL
+    value: str = ""
+    effect: TaintEffect = TaintEffect.ANY
+    toleration_seconds: int | None = None
+
+
+class WhenUnsatisfiable(StrEnum):
+    """What to do with a pod that would be more than the skew."""
+
+    SCHEDULE_ANYWAY = "ScheduleAnyway"
+    DO_NOT_SCHEDULE = "DoNotSchedule"
+
+
+class SpreadConstraint(Document):
+    """How the model's own pods spread over the values of a node label."""
+
+    topology_key: str
+    max_skew: int = 1
+    when_unsatisfiable: WhenUnsatisfiable = WhenUnsatisfiable.SCHEDULE_ANYWAY
+
+
+class ImagePullSecret(Document):
+    """A Secret that the node pulls images with."""
+
+    name: str
+
+
+class PodTemplate(Document):
+    """What else the pods carry: a closed list.
+
+    `affinity` is part of a pod as it stands; the CRD has its schema.
+    """
+
+    labels: dict[str, str] = Field(default={})
+    annotations: dict[str, str] = Field(default={})
+    node_selector: dict[str, str] = Field(default={})
+    tolerations: tuple[Toleration, ...] = ()
+    affinity: dict[str, Any] = Field(default={})
+    topology_spread_constraints: tuple[SpreadConstraint, ...] = ()
+    image_pull_secrets: tuple[ImagePullSecret, ...] = ()
+    priority_class_name: str = ""
+    runtime_class_name: str = ""
+    scheduler_name: str = ""
+    service_account_name: str = ""
 
 
 class Spec(Document):
@@ -103,6 +187,13 @@ class Spec(Document):
     scaling: Scaling = Scaling()
     update: Update = Update()
     runtime: Runtime = Runtime()
+    suspend: bool = False
+    pod_template: PodTemplate = PodTemplate()
+
+    @property
+    def wanted_replicas(self) -> int:
+        """How many pods there are to be: none while suspended."""
+        return 0 if self.suspend else self.scaling.replicas
 
 
 class ConditionStatus(StrEnum):
@@ -132,8 +223,9 @@ class Revision(Document):
 
 
 class ModelFacts(Document):
-    """What the runtime found in the model folder."""
+    """Which commit is served, and what the runtime found in the model folder."""
 
+    resolved_revision: str = ""
     format: str = ""
     size_bytes: int | None = None
     parameters: int | None = None
@@ -144,6 +236,7 @@ class StartupTimes(Document):
 
     scheduled: str = ""
     image_pull: str = ""
+    download: str = ""
     load: str = ""
     warmup: str = ""
     total: str = ""
@@ -181,6 +274,7 @@ class Status(Document):
     replicas: int = 0
     ready_replicas: int = 0
     updated_replicas: int = 0
+    selector: str = ""
     revision: Revision = Revision()
     model: ModelFacts = ModelFacts()
     startup: StartupTimes = StartupTimes()

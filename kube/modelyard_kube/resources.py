@@ -25,4 +25,6 @@ class Resource:
 DEPLOYMENTS: Final = Resource("apps/v1", "Deployment", "deployments")
 SERVICES: Final = Resource("v1", "Service", "services")
 PODS: Final = Resource("v1", "Pod", "pods")
+NETWORK_POLICIES: Final = Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 EVENTS: Final = Resource("events.k8s.io/v1", "Event", "events")
+LEASES: Final = Resource("coordination.k8s.io/v1", "Lease", "leases")

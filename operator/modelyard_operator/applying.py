@@ -82,6 +82,18 @@ class Applier:
         record = await self._write(manifest, live, key)
         self._remember(manifest, record, key)
 
+    async def prune(self, owner: Metadata, kind: str) -> None:
+        """Delete a child of a kind that is no longer wanted, if it is ours.
+
+        Raises:
+            ClusterError: it may work later.
+        """
+        key = Key(owner.namespace, owner.name)
+        live = self._cluster.find_child(kind, key)
+        if live is not None and live.owner_uid == owner.uid:
+            await self._cluster.delete_child(live)
+        self._applied.pop((kind, key), None)
+
     def seconds_until_due(self, key: Key) -> float | None:
         """Return how long until a child is applied again whatever it looks like."""
         dues = [self._applied[kind, key].due for kind in KINDS if (kind, key) in self._applied]
@@ -91,6 +103,10 @@ class Applier:
         """Forget the children of an object that is gone."""
         for kind in KINDS:
             self._applied.pop((kind, key), None)
+
+    def forget_all(self) -> None:
+        """Forget all children, as if this process had just started."""
+        self._applied.clear()
 
     def _is_settled(self, live: ChildRecord, manifest: Manifest, key: Key) -> bool:
         if live.applied_hash != manifest.hash:

@@ -14,7 +14,7 @@ from modelyard_api.v1alpha1 import Metadata, Status
 from modelyard_kube.client import KubeClient
 from modelyard_kube.events import EventRecorder, Notice, Subject
 from modelyard_kube.reflector import Reflector
-from modelyard_kube.resources import DEPLOYMENTS, SERVICES, Resource
+from modelyard_kube.resources import DEPLOYMENTS, NETWORK_POLICIES, SERVICES, Resource
 from modelyard_operator.metrics import Metrics
 from modelyard_operator.projection import project_child
 from modelyard_operator.records import ChildRecord, Key, PodRecord
@@ -24,7 +24,9 @@ Json = dict[str, Any]
 
 MODELS = Resource(API_VERSION, KIND, PLURAL)
 
-_RESOURCES: Mapping[str, Resource] = {"Deployment": DEPLOYMENTS, "Service": SERVICES}
+_RESOURCES: Mapping[str, Resource] = {
+    resource.kind: resource for resource in (DEPLOYMENTS, SERVICES, NETWORK_POLICIES)
+}
 
 
 class Cluster(Protocol):
@@ -44,6 +46,9 @@ class Cluster(Protocol):
 
     async def apply_child(self, kind: str, body: Json, *, force: bool) -> ChildRecord:
         """Apply a child; the cache knows it from then on."""
+
+    async def delete_child(self, live: ChildRecord) -> None:
+        """Delete that very child; that it is gone already is no error."""
 
     def drop_child(self, kind: str, key: Key) -> None:
         """Forget a child that the API server says is not what we think it is."""
@@ -95,6 +100,12 @@ class KubeCluster:
         self._metrics.writes.labels(kind).inc()
         answer = await self._client.apply(_RESOURCES[kind], body, manager=MANAGER, force=force)
         return self._children[kind].note(answer)
+
+    async def delete_child(self, live: ChildRecord) -> None:
+        """Delete by name and uid."""
+        self._metrics.writes.labels(live.kind).inc()
+        resource = _RESOURCES[live.kind]
+        await self._client.delete(resource, live.namespace, live.name, uid=live.uid)
 
     def drop_child(self, kind: str, key: Key) -> None:
         """Drop it from the cache."""

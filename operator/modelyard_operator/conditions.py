@@ -51,7 +51,7 @@ def build_refused_conditions(
 
 def _judge_progress(standing: Standing) -> _Verdict:
     if standing.is_complete and not standing.wanted:
-        return _no(Reason.SCALED_TO_ZERO, "No pods are wanted and none is left.")
+        return _no(_name_rest(standing), "No pods are wanted and none is left.")
     if standing.is_complete:
         return _no(Reason.ROLLOUT_COMPLETE, _count_pods(standing.wanted))
     if standing.failure is not None:
@@ -63,7 +63,7 @@ def _judge_availability(standing: Standing) -> _Verdict:
     if standing.rollout.ready:
         return _serving(standing.rollout.ready)
     if not standing.wanted:
-        return _no(Reason.SCALED_TO_ZERO, "No pods are wanted.")
+        return _no(_name_rest(standing), "No pods are wanted.")
     if standing.failure is not None:
         return _no(standing.failure.reason, standing.failure.message)
     return _no(Reason.STARTING, "No pod serves yet.")
@@ -71,12 +71,18 @@ def _judge_availability(standing: Standing) -> _Verdict:
 
 def _judge_readiness(standing: Standing) -> _Verdict:
     if not standing.wanted:
-        return _no(Reason.SCALED_TO_ZERO, "spec.scaling.replicas is 0.")
+        is_suspended = standing.md.spec.suspend
+        field = "spec.suspend is true" if is_suspended else "spec.scaling.replicas is 0"
+        return _no(_name_rest(standing), f"{field}.")
     if standing.is_complete:
         return _yes(Reason.SERVING, _count_pods(standing.wanted))
     if standing.failure is not None:
         return _no(standing.failure.reason, describe_failure(standing.failure))
     return _no(_name_rollout(standing), _describe_rollout(standing))
+
+
+def _name_rest(standing: Standing) -> Reason:
+    return Reason.SUSPENDED if standing.md.spec.suspend else Reason.SCALED_TO_ZERO
 
 
 def _name_rollout(standing: Standing) -> Reason:

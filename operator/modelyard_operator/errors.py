@@ -3,7 +3,9 @@
 OperatorError
 ├── SettingsInvalid     the environment or the policy file cannot be used: the process ends
 ├── Refused             the object is not acted upon; status.conditions say why
-├── ChildRefused        the API server refuses a child and would refuse it again unchanged
+├── Obstructed          the object is accepted, and something else stands in its way
+│   ├── ChildRefused    the API server refuses a child and would refuse it again unchanged
+│   └── Unresolved      the model's revision cannot be resolved to a commit
 ├── ChildLeftOver       a child of a deleted object of the same name is still being collected
 ├── NamespaceLeaving    the namespace is being deleted: nothing is to be done any more
 └── WatchLost           kopf's watch is dead though it does not know: the process ends
@@ -35,12 +37,30 @@ class Refused(OperatorError):
         self.recheck_seconds = recheck_seconds
 
 
-class ChildRefused(OperatorError):
-    """The API server refused a child (quota, admission): its words, for Progressing."""
+class Obstructed(OperatorError):
+    """What is wanted cannot be had now: a reason of status, what happened, what to do."""
+
+    def __init__(self, reason: Reason, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.hint = hint
+
+
+class ChildRefused(Obstructed):
+    """The API server refused a child or its pods (quota, admission), in its words."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+        super().__init__(
+            Reason.APPLY_REFUSED,
+            message,
+            "The API server refuses what this model needs. Change the object as the message says, "
+            "or ask whoever set the namespace's quota or admission policy.",
+        )
+
+
+class Unresolved(Obstructed):
+    """Nobody can say which commit the model's revision is."""
 
 
 class ChildLeftOver(OperatorError):

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from modelyard_api.meta import EXIT_CANNOT_START, Reason
 from modelyard_api.report import decode_report
 from modelyard_api.v1alpha1 import Failure, ModelDeployment
-from modelyard_operator.desired.pod_template import read_image_reference
+from modelyard_operator.desired.model_source import read_image_reference
+from modelyard_operator.desired.names import CONTAINER, FETCH_CONTAINER
 from modelyard_operator.records import Exit, PodRecord
 from modelyard_operator.redaction import clean_message, clean_tail
 
@@ -177,7 +178,7 @@ def _explain_memory(md: ModelDeployment, pod: PodRecord) -> Cause | None:
     )
     return Cause(
         Reason.OUT_OF_MEMORY,
-        f"The runtime was {what}{_describe_restarts(pod)}.",
+        f"{_name_container(pod)} was {what}{_describe_restarts(pod)}.",
         hint,
         exit=ended,
         log_tail=ended.message,
@@ -197,11 +198,12 @@ def _explain_crash(md: ModelDeployment, pod: PodRecord) -> Cause | None:
             exit=ended,
             log_tail=ended.message,
         )
+    container = FETCH_CONTAINER if pod.is_fetching else CONTAINER
     return Cause(
         Reason.CRASHED,
-        f"The runtime ended with exit code {ended.code}{_describe_restarts(pod)}.",
+        f"{_name_container(pod)} ended with exit code {ended.code}{_describe_restarts(pod)}.",
         "logTail has its last lines; the whole log: "
-        f"kubectl -n {pod.namespace} logs {pod.name} --previous",
+        f"kubectl -n {pod.namespace} logs {pod.name} -c {container} --previous",
         exit=ended,
         log_tail=ended.message,
     )
@@ -240,13 +242,19 @@ _CHECKS: tuple[Explain, ...] = (
 
 def _had_whole_deadline(md: ModelDeployment, pod: PodRecord, ended: Exit) -> bool:
     """Tell the kubelet's kill of a container that never started up from any other end."""
-    if ended.started is None or ended.finished is None or ended.code not in _STOPPED:
+    if pod.is_fetching or ended.code not in _STOPPED:
+        return False  # nothing limits the time of a download but the Deployment's own deadline
+    if ended.started is None or ended.finished is None:
         return False
     ready = pod.fact("Ready")
     if ready is not None and ready.since is not None and ready.since > ended.started:
         return False  # it had served in that run
     ran_seconds = (ended.finished - ended.started).total_seconds()
     return ran_seconds >= md.spec.update.progress_deadline_seconds
+
+
+def _name_container(pod: PodRecord) -> str:
+    return "The download of the model" if pod.is_fetching else "The runtime"
 
 
 def _describe_restarts(pod: PodRecord) -> str:

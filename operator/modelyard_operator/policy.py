@@ -2,12 +2,13 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
+from modelyard_api.v1alpha1 import Toleration
 from modelyard_operator.errors import SettingsInvalid
 
 _QUANTITY = re.compile(r"\d+(\.\d+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?")
@@ -34,18 +35,51 @@ class _Part(BaseModel):
 
 
 class RuntimePolicy(_Part):
-    """The image that every model pod runs."""
+    """The image that every model pod runs, and what a model may set besides."""
 
     image: Annotated[str, Field(min_length=1)]
     image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
+    allowed_images: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """What spec.runtime.image may say: whole references, or repositories (any tag or digest)."""
+    denied_env: tuple[Annotated[str, Field(min_length=1)], ...] = (
+        *("LD_", "GCONV_PATH", "GLIBC_TUNABLES", "PATH", "HOME", "TMPDIR", "CC", "CXX"),
+        *("PYTHON", "TORCHINDUCTOR_", "TORCH_EXTENSIONS_", "TRITON_", "OMP_TOOL", "CUDA_INJECTION"),
+        "NCCL_",
+    )
+    """Prefixes of names that spec.runtime.env may not set: such variables load libraries or run
+    programs, and a model folder might hold some."""
+
+
+ResourceName = Annotated[str, Field(pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$")]
+
+
+class GpuProfile(_Part):
+    """A kind of GPU: what a pod asks for, where it goes, and what the runtime computes on."""
+
+    resource_name: ResourceName = "nvidia.com/gpu"
+    device: Annotated[str, Field(pattern=r"^[a-z]+$")] = "cuda"
+    node_selector: dict[str, str] = Field(default={})
+    tolerations: tuple[Toleration, ...] = ()
 
 
 class GpuPolicy(_Part):
-    """How this cluster calls its GPUs."""
+    """How this cluster calls its GPUs. A model that names no profile gets the default one."""
 
-    resource_name: Annotated[str, Field(pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$")] = (
-        "nvidia.com/gpu"
-    )
+    resource_name: ResourceName = "nvidia.com/gpu"
+    """Of models without a profile, where there is no default profile."""
+    default_profile: str = ""
+    profiles: dict[str, GpuProfile] = Field(default={})
+
+    @model_validator(mode="after")
+    def _check_default(self) -> "GpuPolicy":
+        if self.default_profile and self.default_profile not in self.profiles:
+            raise ValueError(f"defaultProfile {self.default_profile!r} is not among the profiles")
+        return self
+
+    def find(self, name: str) -> GpuProfile | None:
+        """Return the profile that a spec names, or the default; None when there is no such."""
+        name = name or self.default_profile
+        return self.profiles.get(name) if name else GpuProfile(resource_name=self.resource_name)
 
 
 class DefaultsPolicy(_Part):
@@ -62,14 +96,60 @@ class LimitsPolicy(_Part):
     max_gpus: Annotated[int, Field(ge=0)] = 8
 
 
+class PodsPolicy(_Part):
+    """Names that spec.podTemplate may use; those of no list are refused."""
+
+    service_accounts: tuple[str, ...] = ()
+    priority_classes: tuple[str, ...] = ()
+    runtime_classes: tuple[str, ...] = ()
+    schedulers: tuple[str, ...] = ()
+
+
+class Peer(_Part):
+    """A NetworkPolicyPeer as Kubernetes has it."""
+
+    namespace_selector: dict[str, Any] | None = None
+    pod_selector: dict[str, Any] | None = None
+    ip_block: dict[str, Any] | None = None
+
+    def dump(self) -> dict[str, Any]:
+        """Return it as it stands in a NetworkPolicy."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class NetworkPolicyPolicy(_Part):
+    """Who may reach the models' pods, besides pods of their own namespace (serving port only)."""
+
+    enabled: bool = True
+    clients: tuple[Peer, ...] = ()
+    """Of the serving port: gateways, for example."""
+    operator: tuple[Peer, ...] = ()
+    monitoring: tuple[Peer, ...] = ()
+    """Like the operator, of the internal port: reports and metrics."""
+
+
+class HuggingFacePolicy(_Part):
+    """Where hf:// leads."""
+
+    endpoint: Annotated[str, Field(pattern=r"^https?://[^/?#@]+(/[^?#]*)?$")] = (
+        "https://huggingface.co"
+    )
+
+
 class PlatformPolicy(_Part):
     """The whole policy. Only the runtime's image has no default."""
 
     runtime: RuntimePolicy
     gpu: GpuPolicy = GpuPolicy()
     defaults: DefaultsPolicy = DefaultsPolicy()
-    allowed_sources: tuple[Annotated[str, Field(pattern=r"^[a-z0-9]+://")], ...] = ("oci://",)
+    allowed_sources: tuple[Annotated[str, Field(pattern=r"^[a-z0-9]+://")], ...] = (
+        "oci://",
+        "hf://",
+    )
+    hugging_face: HuggingFacePolicy = HuggingFacePolicy()
     limits: LimitsPolicy = LimitsPolicy()
+    pods: PodsPolicy = PodsPolicy()
+    network_policy: NetworkPolicyPolicy = NetworkPolicyPolicy()
 
 
 def parse_policy(text: str, origin: str) -> PlatformPolicy:

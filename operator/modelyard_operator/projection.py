@@ -8,13 +8,14 @@ import orjson
 
 from modelyard_api.meta import (
     ANNOTATION_APPLIED_HASH,
-    ANNOTATION_PLATFORM,
+    ANNOTATION_RENDERING,
     ANNOTATION_TEMPLATE_INPUT,
     KIND,
     LABEL_MODEL,
     LABEL_REVISION,
     MANAGER,
 )
+from modelyard_operator.desired.names import FETCH_CONTAINER
 from modelyard_operator.records import ChildRecord, Exit, Fact, PodRecord, Rollout
 
 Json = dict[str, Any]
@@ -26,7 +27,7 @@ _TEXT_LIMIT = 4096
 
 
 def project_child(kind: str, body: Json) -> ChildRecord:
-    """Read a Deployment or Service."""
+    """Read a Deployment, Service or NetworkPolicy."""
     metadata = body["metadata"]
     annotations = metadata.get("annotations") or {}
     owner = _find_owner(metadata)
@@ -45,7 +46,7 @@ def project_child(kind: str, body: Json) -> ChildRecord:
         touched=touched,
         is_foreign=is_foreign,
         template_input=annotations.get(ANNOTATION_TEMPLATE_INPUT, ""),
-        platform=annotations.get(ANNOTATION_PLATFORM, ""),
+        rendering=annotations.get(ANNOTATION_RENDERING, ""),
         rollout=_project_rollout(body) if kind == "Deployment" else None,
     )
 
@@ -60,11 +61,24 @@ def project_service(body: Json) -> ChildRecord:
     return project_child("Service", body)
 
 
+def project_network_policy(body: Json) -> ChildRecord:
+    """Read a NetworkPolicy."""
+    return project_child("NetworkPolicy", body)
+
+
 def project_pod(body: Json) -> PodRecord:
-    """Read a model pod; its first container is the runtime."""
+    """Read a model pod; its first container is the runtime.
+
+    While the model is being fetched, or when that failed, what is said of the container is said
+    of the one that fetches.
+    """
     metadata, status = body["metadata"], body.get("status") or {}
     labels = metadata.get("labels") or {}
-    container: Json = next(iter(status.get("containerStatuses") or ()), {})
+    serving: Json = next(iter(status.get("containerStatuses") or ()), {})
+    fetching: Json = _find_container(status.get("initContainerStatuses"), FETCH_CONTAINER)
+    fetched = (fetching.get("state") or {}).get("terminated") or {}
+    is_fetching = bool(fetching) and fetched.get("exitCode") != 0
+    container = fetching if is_fetching else serving
     state, last = container.get("state") or {}, container.get("lastState") or {}
     waiting = state.get("waiting") or {}
     ended = state.get("terminated") or last.get("terminated")
@@ -89,7 +103,14 @@ def project_pod(body: Json) -> PodRecord:
         running_since=_parse_time((state.get("running") or {}).get("startedAt")),
         restarts=container.get("restartCount", 0),
         last_exit=_project_exit(ended) if ended else None,
+        is_fetching=is_fetching,
+        fetched=_project_exit(fetched) if fetched and not is_fetching else None,
     )
+
+
+def _find_container(statuses: Any, name: str) -> Json:
+    found: list[Json] = [status for status in statuses or () if status.get("name") == name]
+    return found[0] if found else {}
 
 
 def _find_owner(metadata: Json) -> Json:

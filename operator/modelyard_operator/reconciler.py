@@ -1,7 +1,8 @@
 """The story of one object: read it, judge it, make its children so, and say how it stands."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,16 +10,29 @@ from modelyard_api.meta import Reason
 from modelyard_api.v1alpha1 import Metadata, ModelDeployment, Status
 from modelyard_operator.applying import Applier
 from modelyard_operator.cluster import Cluster
-from modelyard_operator.desired import KINDS, build_children
-from modelyard_operator.desired.platform import decide_platform
-from modelyard_operator.errors import ChildLeftOver, ChildRefused, NamespaceLeaving, Refused
+from modelyard_operator.desired import KINDS, build_children, find_kinds
+from modelyard_operator.desired.rendering import (
+    Rendering,
+    find_commit,
+    find_source,
+    recall_rendering,
+    render,
+)
+from modelyard_operator.errors import (
+    ChildLeftOver,
+    NamespaceLeaving,
+    Obstructed,
+    Refused,
+    Unresolved,
+)
 from modelyard_operator.facts import find_unreported
 from modelyard_operator.notices import find_notices
 from modelyard_operator.observed import Observed
 from modelyard_operator.parsing import parse_metadata, parse_model, parse_status
 from modelyard_operator.policy import PlatformPolicy
-from modelyard_operator.records import Key
+from modelyard_operator.records import ChildRecord, Key
 from modelyard_operator.reports import Reports
+from modelyard_operator.resolving import Sources
 from modelyard_operator.status import is_urgent, summarise, summarise_refused
 from modelyard_operator.validation import find_violations
 
@@ -40,6 +54,7 @@ class Reconciler:
         self,
         cluster: Cluster,
         reports: Reports,
+        sources: Sources,
         applier: Applier,
         policy: PlatformPolicy,
         *,
@@ -48,11 +63,25 @@ class Reconciler:
     ) -> None:
         self._cluster = cluster
         self._reports = reports
+        self._sources = sources
         self._applier = applier
         self._policy = policy
+        self._kinds = find_kinds(policy)
         self._now = now
         self._today = today
         self._written: dict[Key, float] = {}
+        self._phases: dict[Key, str] = {}
+
+    @property
+    def phases(self) -> Iterable[str]:
+        """The phase of each model that was looked at."""
+        return self._phases.values()
+
+    def forget_all(self) -> None:
+        """Forget everything, as if this process had just started: others may have written since."""
+        self._applier.forget_all()
+        self._written.clear()
+        self._phases.clear()
 
     async def reconcile(self, key: Key) -> Recheck:
         """Do what is to be done; returns the seconds after which to look again, if any."""
@@ -82,28 +111,78 @@ class Reconciler:
 
     async def _pursue(self, key: Key, md: ModelDeployment) -> Recheck:
         try:
-            live = {kind: await self._applier.find(md.metadata, kind) for kind in KINDS}
+            live = {kind: await self._applier.find(md.metadata, kind) for kind in self._kinds}
         except ChildLeftOver as left_over:
-            return await self._wait(key, md, str(left_over))
-        children = build_children(md, decide_platform(md, live["Deployment"], self._policy))
-        refused, recheck = None, None
+            return await self._wait(key, md, Observed(obstacle=str(left_over)), _LEFT_OVER_SECONDS)
+        target: Rendering | None = None
+        obstructed: Obstructed | None = None
+        recheck: Recheck = None
         try:
-            for manifest in children.manifests:
-                await self._applier.apply(manifest, live[manifest.kind], key)
-        except ChildRefused as error:
-            refused, recheck = error, _REFUSED_SECONDS
-        observed = self._observe(key, md.metadata)
-        unreported = find_unreported(md, children.revision, observed)
-        if unreported is not None:
-            self._reports.want(key, unreported)
-        status = summarise(md, children.revision, observed, self._stamp(), refused=refused)
+            target = self._choose(md, live["Deployment"])
+            if target is None:
+                return await self._wait_for_commit(key, md)
+            await self._make(key, md, target, live)
+        except Unresolved as error:
+            obstructed, recheck = error, self._ask_hub(key, md)
+        except Obstructed as error:
+            obstructed, recheck = error, _REFUSED_SECONDS
+        status = self._summarise(key, md, target, obstructed)
         pace = await self._publish(key, md.metadata, md.status, status)
         return _earliest(pace, recheck, self._applier.seconds_until_due(key))
 
-    async def _wait(self, key: Key, md: ModelDeployment, obstacle: str) -> Recheck:
-        status = summarise(md, "", Observed(obstacle=obstacle), self._stamp())
-        await self._publish(key, md.metadata, md.status, status)
-        return _LEFT_OVER_SECONDS
+    def _choose(self, md: ModelDeployment, live: ChildRecord | None) -> Rendering | None:
+        """Return what to serve, None while its commit is being asked for."""
+        kept = recall_rendering(md, live)
+        if kept is not None:
+            return kept
+        source, commit = find_source(md), find_commit(md, live)
+        if source is not None and not commit:
+            answer = self._sources.find(source)
+            if isinstance(answer, Unresolved):
+                raise answer
+            if answer is None:
+                return None
+            commit = answer
+        return render(md, self._policy, commit)
+
+    async def _make(
+        self,
+        key: Key,
+        md: ModelDeployment,
+        target: Rendering,
+        live: Mapping[str, ChildRecord | None],
+    ) -> None:
+        for manifest in build_children(md, target, self._policy):
+            await self._applier.apply(manifest, live[manifest.kind], key)
+        for kind in KINDS:
+            if kind not in self._kinds:
+                await self._applier.prune(md.metadata, kind)
+
+    def _summarise(
+        self, key: Key, md: ModelDeployment, target: Rendering | None, obstructed: Obstructed | None
+    ) -> Status:
+        observed = self._observe(key, md.metadata)
+        if target is not None:
+            unreported = find_unreported(md, target.revision, observed)
+            if unreported is not None:
+                self._reports.want(key, unreported)
+        return summarise(md, target, observed, self._stamp(), obstructed=obstructed)
+
+    async def _wait_for_commit(self, key: Key, md: ModelDeployment) -> Recheck:
+        recheck = self._ask_hub(key, md)
+        obstacle = f"Asking the hub which commit {md.spec.model.revision or 'main'} is."
+        observed = replace(self._observe(key, md.metadata), obstacle=obstacle)
+        return await self._wait(key, md, observed, recheck)
+
+    def _ask_hub(self, key: Key, md: ModelDeployment) -> Recheck:
+        source = find_source(md)
+        return self._sources.want(key, source) if source is not None else None
+
+    async def _wait(
+        self, key: Key, md: ModelDeployment, observed: Observed, recheck: Recheck
+    ) -> Recheck:
+        status = summarise(md, None, observed, self._stamp())
+        return _earliest(await self._publish(key, md.metadata, md.status, status), recheck)
 
     def _observe(self, key: Key, metadata: Metadata) -> Observed:
         live, pods = self._cluster.find_child("Deployment", key), self._cluster.find_pods(key)
@@ -115,6 +194,7 @@ class Reconciler:
 
     async def _publish(self, key: Key, metadata: Metadata, last: Status, status: Status) -> Recheck:
         """Write the status if it changed, then tell of it, so that Events never run ahead."""
+        self._phases[key] = status.phase
         if status == last:
             return None
         wait = self._written.get(key, float("-inf")) + _PACE_SECONDS - self._now()
@@ -131,6 +211,7 @@ class Reconciler:
     def _forget(self, key: Key) -> None:
         self._applier.forget(key)
         self._written.pop(key, None)
+        self._phases.pop(key, None)
 
     def _stamp(self) -> str:
         return self._today().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -68,7 +68,7 @@ class ChildRecord:
     touched: str
     is_foreign: bool
     template_input: str = ""
-    platform: str = ""
+    rendering: str = ""
     rollout: Rollout | None = None
 
 
@@ -85,7 +85,11 @@ class Exit:
 
 @dataclass(frozen=True, slots=True)
 class PodRecord:
-    """A model pod, as far as its life and its failures go."""
+    """A model pod, as far as its life and its failures go.
+
+    `is_fetching` says that the model is not there yet: waiting, running, restarts and the last exit
+    are then of the container that fetches it. `fetched` is how that one ended well.
+    """
 
     namespace: str
     name: str
@@ -106,6 +110,8 @@ class PodRecord:
     running_since: datetime | None
     restarts: int
     last_exit: Exit | None
+    is_fetching: bool = False
+    fetched: Exit | None = None
 
     def fact(self, fact_type: str) -> Fact | None:
         """Return a condition by its type."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from modelyard_api.meta import Reason
 from modelyard_api.v1alpha1 import Failure, ModelDeployment
-from modelyard_operator.errors import ChildRefused
+from modelyard_operator.errors import ChildRefused, Obstructed
 from modelyard_operator.failures import find_failure
 from modelyard_operator.observed import Observed
 from modelyard_operator.records import Fact, Rollout
@@ -30,7 +30,7 @@ class Standing:
     @property
     def wanted(self) -> int:
         """How many pods the object wants."""
-        return self.md.spec.scaling.replicas
+        return self.md.spec.wanted_replicas
 
     @property
     def rollout(self) -> Rollout:
@@ -43,14 +43,18 @@ def find_standing(
     revision: str,
     observed: Observed,
     now: str,
-    refused: ChildRefused | None,
+    obstructed: Obstructed | None,
 ) -> Standing:
     """Return where an object stands."""
-    is_complete = refused is None and _is_complete(md.spec.scaling.replicas, observed)
+    is_complete = (
+        obstructed is None
+        and not observed.obstacle
+        and _is_complete(md.spec.wanted_replicas, observed)
+    )
     failure = None
     if not is_complete:
         failure = (
-            _explain_refusal(md, observed, now, refused)
+            _explain_obstruction(md, observed, now, obstructed)
             or find_failure(md, revision, observed.pods, now)
             or _explain_deadline(md, revision, observed, now)
         )
@@ -74,22 +78,16 @@ def _find_fact(observed: Observed, fact_type: str) -> Fact | None:
     return observed.rollout.fact(fact_type) if _is_up_to_date(observed) else None
 
 
-def _explain_refusal(
-    md: ModelDeployment, observed: Observed, now: str, refused: ChildRefused | None
+def _explain_obstruction(
+    md: ModelDeployment, observed: Observed, now: str, obstructed: Obstructed | None
 ) -> Failure | None:
-    """A refused Deployment, or one that may not create its pods (quota, admission)."""
-    replicas = _find_fact(observed, "ReplicaFailure")
-    if refused is not None:
-        message = refused.message
-    elif replicas is not None and replicas.status == "True":
-        message = replicas.message
-    else:
-        return None
-    hint = (
-        "The API server refuses what this model needs. Change the object as the message says, "
-        "or ask whoever set the namespace's quota or admission policy."
-    )
-    return _build_failure(md, Reason.APPLY_REFUSED, message, hint, now)
+    """What we were refused, or what the Deployment's controller was when it made pods."""
+    if obstructed is None:
+        replicas = _find_fact(observed, "ReplicaFailure")
+        if replicas is None or replicas.status != "True":
+            return None
+        obstructed = ChildRefused(replicas.message)
+    return _build_failure(md, obstructed.reason, obstructed.message, obstructed.hint, now)
 
 
 def _explain_deadline(

@@ -12,6 +12,7 @@ _STAGES = (
     "waiting for a node",
     "waiting for its volumes and network",
     "pulling images",
+    "downloading the model",
     "loading the model",
     "serving",
 )
@@ -29,7 +30,7 @@ def describe_progress(pods: Iterable[PodRecord], revision: str) -> str:
 
 def _find_stage(pod: PodRecord) -> int:
     if pod.running_since is not None:
-        return 3
+        return 3 if pod.is_fetching else 4
     if pod.since("PodReadyToStartContainers") is not None:
         return 2
     return 1 if pod.since("PodScheduled") is not None else 0
@@ -45,14 +46,17 @@ def measure_startup(pod: PodRecord, report: RuntimeReport | None) -> StartupTime
     """Return the steps of a ready pod's start; a step that cannot be known stays empty.
 
     The kubelet pulls the images, the model's too, between the pod's sandbox and the start of its
-    container. Kubernetes' times are whole seconds.
+    first container. Kubernetes' times are whole seconds.
     """
     sandbox = pod.since("PodReadyToStartContainers")
+    fetched = pod.fetched
+    begun = fetched.started if fetched is not None else pod.running_since
     steps = report.startup if report is not None else None
     return StartupTimes(
         scheduled=_format_span(pod.created, pod.since("PodScheduled")),
         # A restarted container's start says nothing about the pull.
-        image_pull="" if pod.restarts else _format_span(sandbox, pod.running_since),
+        image_pull="" if pod.restarts else _format_span(sandbox, begun),
+        download=_format_span(fetched.started, fetched.finished) if fetched is not None else "",
         load=_format(steps.load if steps else None),
         warmup=_format(steps.warmup if steps else None),
         total=_format_span(pod.created, pod.since("Ready")),

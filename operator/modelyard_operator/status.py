@@ -6,8 +6,9 @@ from typing import Any
 from modelyard_api.meta import Phase
 from modelyard_api.v1alpha1 import Device, Metadata, ModelDeployment, Revision, Status
 from modelyard_operator.conditions import build_conditions, build_refused_conditions
-from modelyard_operator.desired.names import build_url, decide_device
-from modelyard_operator.errors import ChildRefused, Refused
+from modelyard_operator.desired.names import build_selector, build_url
+from modelyard_operator.desired.rendering import Rendering
+from modelyard_operator.errors import Obstructed, Refused
 from modelyard_operator.facts import gather_facts
 from modelyard_operator.observed import Observed
 from modelyard_operator.records import PodRecord
@@ -16,18 +17,19 @@ from modelyard_operator.standing import Standing, find_standing
 
 def summarise(
     md: ModelDeployment,
-    revision: str,
+    target: Rendering | None,
     observed: Observed,
     now: str,
     *,
-    refused: ChildRefused | None = None,
+    obstructed: Obstructed | None = None,
 ) -> Status:
     """Return the status of an accepted object. `now` is an RFC 3339 time.
 
-    `refused` says that the API server would not take a child, so that the Deployment seen is not
-    the one wanted.
+    `target` is what is to be served, None while that is not known. `obstructed` says what stands
+    in its way, so that the Deployment seen is not the one wanted.
     """
-    standing = find_standing(md, revision, observed, now, refused)
+    revision = target.revision if target is not None else ""
+    standing = find_standing(md, revision, observed, now, obstructed)
     current = _find_current(revision, observed.pods)
     facts = gather_facts(md, revision, current, observed)
     return Status(
@@ -40,11 +42,14 @@ def summarise(
         replicas=standing.rollout.replicas,
         ready_replicas=standing.rollout.ready,
         updated_replicas=standing.rollout.updated,
+        selector=build_selector(md.metadata.name),
         revision=Revision(current=current, target=revision),
-        model=facts.model,
+        model=facts.model.model_copy(
+            update={"resolved_revision": target.commit if target is not None else ""}
+        ),
         startup=facts.startup,
         device=Device(
-            requested=decide_device(md.spec.resources.gpu.count),
+            requested=target.device if target is not None else "",
             actual=facts.actual,
             dtype=facts.dtype,
         ),
@@ -65,6 +70,7 @@ def summarise_refused(
             "replicas": rollout.replicas,
             "ready_replicas": rollout.ready,
             "updated_replicas": rollout.updated,
+            "selector": build_selector(metadata.name),
             "failure": None,
         }
     )
@@ -106,7 +112,7 @@ def _find_phase(standing: Standing) -> Phase:
     if standing.failure is not None:
         return Phase.FAILED
     if not standing.wanted:
-        return Phase.SCALED_TO_ZERO
+        return Phase.SUSPENDED if standing.md.spec.suspend else Phase.SCALED_TO_ZERO
     if standing.is_complete:
         return Phase.READY
     return Phase.UPDATING if standing.rollout.ready else Phase.STARTING

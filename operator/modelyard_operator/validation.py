@@ -1,10 +1,11 @@
 """What the policy says about a spec: an ordered list of pure checks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
-from modelyard_api.v1alpha1 import Spec
-from modelyard_operator.policy import PlatformPolicy
+from modelyard_api.meta import ENV_PREFIX
+from modelyard_api.v1alpha1 import PodTemplate, Spec
+from modelyard_operator.policy import PlatformPolicy, PodsPolicy
 
 Check = Callable[[Spec, PlatformPolicy], str | None]
 
@@ -37,7 +38,68 @@ def _check_gpus(spec: Spec, policy: PlatformPolicy) -> str | None:
     return f"spec.resources.gpu.count: {wanted} is more than the {most} that the platform allows"
 
 
-_CHECKS: tuple[Check, ...] = (_check_source, _check_replicas, _check_gpus)
+def _check_profile(spec: Spec, policy: PlatformPolicy) -> str | None:
+    gpu = spec.resources.gpu
+    if not gpu.count or policy.gpu.find(gpu.profile) is not None:
+        return None
+    return _say_not_among("resources.gpu.profile", gpu.profile, policy.gpu.profiles)
+
+
+def _check_image(spec: Spec, policy: PlatformPolicy) -> str | None:
+    image, allowed = spec.runtime.image, policy.runtime.allowed_images
+    if not image or any(_is_image_of(image, entry) for entry in allowed):
+        return None
+    return _say_not_among("runtime.image", image, allowed)
+
+
+def _check_env(spec: Spec, policy: PlatformPolicy) -> str | None:
+    prefixes = (ENV_PREFIX, *policy.runtime.denied_env)
+    denied = [entry.name for entry in spec.runtime.env if entry.name.startswith(prefixes)]
+    if not denied:
+        return None
+    return f"spec.runtime.env: the platform does not allow {', '.join(denied)}"
+
+
+def _allow_name(
+    field: str, ask: Callable[[PodTemplate], str], allow: Callable[[PodsPolicy], tuple[str, ...]]
+) -> Check:
+    def check(spec: Spec, policy: PlatformPolicy) -> str | None:
+        name, names = ask(spec.pod_template), allow(policy.pods)
+        return (
+            _say_not_among(f"podTemplate.{field}", name, names)
+            if name not in ("", *names)
+            else None
+        )
+
+    return check
+
+
+_CHECKS: tuple[Check, ...] = (
+    _check_source,
+    _check_replicas,
+    _check_gpus,
+    _check_profile,
+    _check_image,
+    _check_env,
+    _allow_name(
+        "serviceAccountName", lambda t: t.service_account_name, lambda p: p.service_accounts
+    ),
+    _allow_name("priorityClassName", lambda t: t.priority_class_name, lambda p: p.priority_classes),
+    _allow_name("runtimeClassName", lambda t: t.runtime_class_name, lambda p: p.runtime_classes),
+    _allow_name("schedulerName", lambda t: t.scheduler_name, lambda p: p.schedulers),
+)
+
+
+def _say_not_among(field: str, value: str, allowed: Iterable[str]) -> str:
+    known = ", ".join(allowed) or "none"
+    return f"spec.{field}: {value!r} is not among those that the platform allows ({known})"
+
+
+def _is_image_of(image: str, allowed: str) -> bool:
+    """Match the whole reference, or any tag or digest of a repository that is allowed."""
+    rest = image.removeprefix(allowed)
+    # A slash after the colon: it was a port, of a registry that is called like the repository.
+    return image == allowed or (rest != image and rest[0] in ":@" and "/" not in rest)
 
 
 def _is_under(uri: str, prefix: str) -> bool:

@@ -66,6 +66,10 @@ class FakeCluster:
             self.hidden.discard((kind, key))
         return self.find_child(kind, key)
 
+    async def delete_child(self, live):
+        with self._writing(live.kind):
+            self.children.pop((live.kind, Key(live.namespace, live.name)), None)
+
     def drop_child(self, kind, key):
         self.hidden.add((kind, key))
 
@@ -162,6 +166,21 @@ class _Write:
 
 def _claim(manager, operation, spec):
     return {"manager": manager, "operation": operation, "fieldsV1": {k: {} for k in spec}}
+
+
+class FakeSources:
+    """Answers of the hub that a test puts in, and the questions that were asked."""
+
+    def __init__(self):
+        self.answers = {}
+        self.wanted = []
+
+    def find(self, source):
+        return self.answers.get((source.repository, source.revision))
+
+    def want(self, key, source):
+        self.wanted.append((key, source.repository, source.revision))
+        return 5.0
 
 
 class FakeReports:

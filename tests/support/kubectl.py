@@ -50,7 +50,7 @@ class Namespace:
 
     def versions(self):
         """Resource versions of all objects that the operator writes."""
-        kinds = ("deployments", "services", MDL)
+        kinds = ("deployments", "services", "networkpolicies", MDL)
         return {
             (kind, item["metadata"]["name"]): item["metadata"]["resourceVersion"]
             for kind in kinds

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from modelyard_api.meta import API_VERSION, KIND, LABEL_MANAGED_BY, LABEL_MODEL, LABEL_REVISION
+from modelyard_operator.desired.rendering import Rendering
 from modelyard_operator.parsing import parse_model
 from modelyard_operator.policy import parse_policy
 from modelyard_operator.projection import project_pod
@@ -43,6 +44,12 @@ def build_model(name="qwen", namespace="team", uid="uid-1", generation=1, status
 def parse(**kwargs):
     """A ModelDeployment, read."""
     return parse_model(build_model(**kwargs))
+
+
+def target(revision="r1"):
+    """What is to be served, as far as a status goes."""
+    labels = {LABEL_REVISION: revision}
+    return Rendering(template={"metadata": {"labels": labels}}, device="cpu")
 
 
 def build_pod(name="qwen-a", *, revision="r1", model="qwen", namespace="team", status=None, **more):

@@ -7,10 +7,23 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
+
+import yaml
 
 from tests.support.waiting import wait_for
 
-POLICY = "runtime: {image: registry.example.com/modelyard/runtime:test}\n"
+POLICY = """\
+runtime: {image: registry.example.com/modelyard/runtime:test}
+gpu:
+  profiles:
+    l4: {nodeSelector: {gpu.example.com/model: l4}}
+    h100:
+      nodeSelector: {gpu.example.com/model: h100}
+      tolerations: [{key: dedicated, value: large, effect: NoSchedule}]
+    mi300x: {resourceName: amd.com/gpu, nodeSelector: {gpu.example.com/model: mi300x}}
+pods: {serviceAccounts: [default], schedulers: [default-scheduler]}
+"""
 
 
 class OperatorProcess:
@@ -24,6 +37,7 @@ class OperatorProcess:
         self._environment = {
             **os.environ,
             "KUBECONFIG": str(kubeconfig),
+            "MODELYARD_NAMESPACE": read_namespace(kubeconfig),
             "MODELYARD_POLICY": str(self._policy),
             "MODELYARD_PROBE_HOST": "127.0.0.1",
             "MODELYARD_PROBE_PORT": str(self._port),
@@ -33,12 +47,13 @@ class OperatorProcess:
         }
         self.process = None
 
-    def start(self):
+    def start(self, *, wait=True):
         """Start and wait until it is ready."""
         with self._log.open("ab") as log:
             argv = [sys.executable, "-m", "modelyard_operator"]
             self.process = subprocess.Popen(argv, env=self._environment, stderr=log, stdout=log)
-        wait_for(self._is_ready, what="the operator is ready", seconds=60, told=self.log)
+        if wait:
+            wait_for(self._is_ready, what="the operator is ready", seconds=60, told=self.log)
         return self
 
     def stop(self, number=signal.SIGTERM):
@@ -65,6 +80,11 @@ class OperatorProcess:
         """Its log, parsed."""
         return [json.loads(line) for line in self._log.read_text().splitlines()]
 
+    @property
+    def address(self):
+        """Where probes and metrics are."""
+        return f"127.0.0.1:{self._port}"
+
     def ask(self, path):
         """What it answers at its probe port."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=5) as answer:
@@ -77,7 +97,7 @@ class OperatorProcess:
 
     def writes(self):
         """All writes to the cluster so far, Events aside."""
-        kinds = ("Deployment", "Service", "Status")
+        kinds = ("Deployment", "Service", "NetworkPolicy", "Status")
         name = "modelyard_operator_writes_total"
         return sum(self.metric(f'{name}{{kind="{kind}"}}') for kind in kinds)
 
@@ -91,6 +111,12 @@ class OperatorProcess:
             return self.ask("/readyz")
         except OSError:
             return None
+
+
+def read_namespace(kubeconfig):
+    """The namespace that a kubeconfig names: where the lease lies that its user may hold."""
+    config = yaml.safe_load(Path(kubeconfig).read_text())
+    return config["contexts"][0]["context"].get("namespace", "default")
 
 
 def find_port():

@@ -2,30 +2,28 @@
 
 from typing import Any
 
-from modelyard_api.meta import ANNOTATION_PLATFORM, ANNOTATION_TEMPLATE_INPUT
+from modelyard_api.meta import ANNOTATION_RENDERING, ANNOTATION_TEMPLATE_INPUT
 from modelyard_api.v1alpha1 import ModelDeployment
 from modelyard_operator.desired.names import build_labels, build_metadata
-from modelyard_operator.desired.platform import Platform, build_template_input
-from modelyard_operator.desired.pod_template import build_pod_template
+from modelyard_operator.desired.rendering import Rendering, build_template_input
 
 Json = dict[str, Any]
 
 
-def build_deployment(md: ModelDeployment, platform: Platform) -> tuple[str, Json]:
-    """Return the target revision and the Deployment that rolls it out."""
-    revision, template = build_pod_template(md, platform)
+def build_deployment(md: ModelDeployment, rendering: Rendering) -> Json:
+    """Return the Deployment that rolls a rendering out."""
     annotations = {
         ANNOTATION_TEMPLATE_INPUT: build_template_input(md),
-        ANNOTATION_PLATFORM: platform.model_dump_json(by_alias=True),
+        ANNOTATION_RENDERING: rendering.encode(),
     }
-    manifest = {
+    return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": build_metadata(md.metadata, annotations),
         "spec": {
-            "replicas": md.spec.scaling.replicas,
+            "replicas": md.spec.wanted_replicas,
             "selector": {"matchLabels": build_labels(md.metadata.name)},
-            "template": template,
+            "template": rendering.template,
             # A pod goes only when another has become ready in its place.
             "strategy": {
                 "type": "RollingUpdate",
@@ -35,4 +33,3 @@ def build_deployment(md: ModelDeployment, platform: Platform) -> tuple[str, Json
             "revisionHistoryLimit": 2,
         },
     }
-    return revision, manifest

@@ -5,9 +5,11 @@ from typing import Any, Final
 from modelyard_api.meta import API_VERSION, KIND, LABEL_MANAGED_BY, LABEL_MODEL, MANAGER
 from modelyard_api.v1alpha1 import Metadata
 
-#: The container of a model pod, and the volumes it mounts.
+#: The containers of a model pod, and the volumes they mount.
 CONTAINER: Final = "runtime"
+FETCH_CONTAINER: Final = "fetch"
 MODEL_VOLUME: Final = "model"
+SECRET_VOLUME: Final = "secret"  # noqa: S105 - the name of a volume
 SCRATCH_VOLUME: Final = "tmp"
 
 #: What the watches of children and pods select.
@@ -17,6 +19,11 @@ CHILD_SELECTOR: Final = f"{LABEL_MANAGED_BY}={MANAGER}"
 def build_labels(name: str) -> dict[str, str]:
     """Return the labels of a model's children and pods; also the selector, which never changes."""
     return {LABEL_MANAGED_BY: MANAGER, LABEL_MODEL: name}
+
+
+def build_selector(name: str) -> str:
+    """Return the selector of a model's pods as text, for /scale."""
+    return ",".join(f"{label}={value}" for label, value in sorted(build_labels(name).items()))
 
 
 def build_metadata(owner: Metadata, annotations: dict[str, str]) -> dict[str, Any]:
@@ -42,8 +49,3 @@ def build_metadata(owner: Metadata, annotations: dict[str, str]) -> dict[str, An
 def build_url(namespace: str, name: str) -> str:
     """Return where the Service answers, whatever the cluster's domain is called."""
     return f"http://{name}.{namespace}.svc"
-
-
-def decide_device(gpu_count: int) -> str:
-    """Return the device that a spec asks for."""
-    return "cuda" if gpu_count else "cpu"

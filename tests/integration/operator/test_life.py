@@ -5,7 +5,7 @@ import json
 import pytest
 
 from modelyard_operator.desired import build_children
-from modelyard_operator.desired.platform import decide_platform
+from modelyard_operator.desired.rendering import render
 from modelyard_operator.parsing import parse_model
 from modelyard_operator.policy import parse_policy
 from tests.support.kubectl import MDL
@@ -34,7 +34,7 @@ def missing(wanted, live, path=""):
     return [] if wanted == live else [f"{path}: {live!r}, not {wanted!r}"]
 
 
-def test_a_model_becomes_a_deployment_and_a_service_as_built(team):
+def test_a_model_becomes_its_children_as_built(team):
     team.apply(
         resources={"memory": "4Gi", "cpu": 2},
         update={"progressDeadline": "10m", "drainTimeout": "30s"},
@@ -42,9 +42,8 @@ def test_a_model_becomes_a_deployment_and_a_service_as_built(team):
     team.wait_ready()
     md = parse_model(team.get(MDL))
     policy = parse_policy(POLICY, "test")
-    deployment, service = build_children(md, decide_platform(md, None, policy)).manifests
-    assert missing(deployment.body, team.get("deployment")) == []
-    assert missing(service.body, team.get("service")) == []
+    for manifest in build_children(md, render(md, policy, ""), policy):
+        assert missing(manifest.body, team.get(manifest.kind)) == []
 
 
 def test_a_served_model_says_so(team):
@@ -159,6 +158,12 @@ def test_scaling_keeps_the_revision(team):
             ["patch", "service", "qwen", "--type=json", "-p", WRONG_PORT],
             lambda body: body["spec"]["ports"][0]["targetPort"] == 8080,
         ),
+        (
+            "networkpolicy",
+            ["patch", "networkpolicy", "qwen", "-p", '{"spec":{"ingress":[{}]}}'],
+            lambda body: body["spec"]["ingress"] != [{}],
+        ),
+        ("networkpolicy", ["delete", "networkpolicy", "qwen"], lambda body: body is not None),
         ("service", ["delete", "service", "qwen"], lambda body: body is not None),
         ("deployment", ["delete", "deployment", "qwen"], lambda body: body is not None),
     ],
@@ -169,6 +174,8 @@ def test_scaling_keeps_the_revision(team):
         "the watched label changed",
         "selector",
         "port",
+        "network policy",
+        "network policy deleted",
         "service deleted",
         "deployment deleted",
     ],

@@ -9,22 +9,21 @@ from tests.support.kubectl import MDL, build_manifest
 from tests.support.operator_process import POLICY, OperatorProcess
 
 COUNT = 30
+MANY = 200
 
 
 @pytest.fixture
 def many(team):
     """Many models that serve."""
-    names = [f"model-{number:02}" for number in range(COUNT)]
-    team.apply_all([build_manifest(name) for name in names])
-    wait_all_ready(team)
-    return names
+    team.apply_all([build_manifest(f"model-{number:03}") for number in range(MANY)])
+    wait_all_ready(team, MANY)
 
 
 def wait_all_ready(team, count=COUNT):
     def ready():
         return sum(item.get("status", {}).get("phase") == "Ready" for item in team.list(MDL))
 
-    team.wait(lambda: ready() == count, f"{count} models ready", 120)
+    team.wait(lambda: ready() == count, f"{count} models ready", 240)
 
 
 def wait_quiet(operator, seconds=2.0):
@@ -43,7 +42,7 @@ def test_a_restart_over_many_objects_writes_nothing(team, operator):
     wait_quiet(operator)
     before = team.versions()
     operator.restart()
-    team.wait(lambda: operator.reconciles() >= COUNT, "all looked at again")
+    team.wait(lambda: operator.reconciles() >= MANY, "all looked at again")
     wait_quiet(operator)
     assert operator.writes() == 0
     assert team.versions() == before
@@ -54,15 +53,15 @@ def test_an_upgrade_of_the_platform_restarts_no_model(team, operator):
     wait_quiet(operator)
     before = team.versions()
     operator.restart(policy=POLICY.replace(":test", ":next") + "defaults: {cpu: '1', memory: 2Gi}")
-    team.wait(lambda: operator.reconciles() >= COUNT, "all looked at again")
+    team.wait(lambda: operator.reconciles() >= MANY, "all looked at again")
     assert team.versions() == before
     # A model that is changed takes the new values; its neighbours keep theirs.
-    team.apply("model-00", uri="oci://registry.example.com/models/next:1")
-    team.wait_ready("model-00")
-    containers = team.get("deployment", "model-00")["spec"]["template"]["spec"]["containers"]
+    team.apply("model-000", uri="oci://registry.example.com/models/next:1")
+    team.wait_ready("model-000")
+    containers = team.get("deployment", "model-000")["spec"]["template"]["spec"]["containers"]
     assert containers[0]["image"].endswith(":next")
-    assert {k: v for k, v in team.versions().items() if k[1] != "model-00"} == {
-        k: v for k, v in before.items() if k[1] != "model-00"
+    assert {k: v for k, v in team.versions().items() if k[1] != "model-000"} == {
+        k: v for k, v in before.items() if k[1] != "model-000"
     }
     operator.restart(policy=POLICY)
 

@@ -7,17 +7,21 @@ import pytest
 
 from modelyard_api.serving import decode_config
 from modelyard_operator.desired import build_children
-from modelyard_operator.desired.platform import decide_platform
+from modelyard_operator.desired.rendering import render
 from tests.support.objects import build_policy, parse
 
 
 def build(policy=None, **spec):
-    md = parse(**spec)
-    return build_children(md, decide_platform(md, None, policy or build_policy()))
+    md, policy = parse(**spec), policy or build_policy()
+    return build_children(md, render(md, policy, ""), policy)
 
 
-def deployment(**spec):
-    return build(**spec).manifests[0].body
+def revision(policy=None, **spec):
+    return render(parse(**spec), policy or build_policy(), "").revision
+
+
+def deployment(policy=None, **spec):
+    return build(policy, **spec)[0].body
 
 
 def test_the_same_object_gives_the_same_children():
@@ -37,16 +41,16 @@ def test_the_same_object_gives_the_same_children():
     ids=lambda spec: next(iter(spec)),
 )
 def test_what_shapes_the_pod_is_a_new_revision(spec):
-    assert build(**spec).revision != build().revision
+    assert revision(**spec) != revision()
 
 
 def test_scaling_is_no_new_revision():
-    assert build(scaling={"replicas": 5}).revision == build().revision
+    assert revision(scaling={"replicas": 5}) == revision()
 
 
 def test_another_runtime_image_is_a_new_revision():
     other = build_policy("runtime: {image: example.com/runtime:2}")
-    assert build(policy=other).revision != build().revision
+    assert revision(policy=other) != revision()
 
 
 def test_values_equal_to_the_defaults_are_no_new_revision():

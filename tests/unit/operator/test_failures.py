@@ -43,7 +43,46 @@ def unscheduled(message):
     return pod(status=status_of(fact))
 
 
+def fetching(status):
+    """A pod whose model is being fetched."""
+    fetch = [{**entry, "name": "fetch"} for entry in status]
+    return pod(
+        limits=LIMIT,
+        status=status_of(
+            *STARTED, containers=container(waiting("PodInitializing")), initContainerStatuses=fetch
+        ),
+    )
+
+
 FAILURES = {
+    "a download that says why it cannot go on": (
+        fetching(container(waiting("CrashLoopBackOff"), ended(78, message=REPORT), 1)),
+        ("ModelNotFound", "Check spec.model.uri."),
+    ),
+    "a download that ends without a word": (
+        fetching(container(waiting("CrashLoopBackOff"), ended(1), 1)),
+        ("Crashed", "logs qwen-a -c fetch --previous"),
+    ),
+    "a download that the kernel killed": (
+        fetching(container(waiting("CrashLoopBackOff"), ended(137, "OOMKilled"), 1)),
+        ("OutOfMemory", "it has 2Gi"),
+    ),
+    "a runtime image that the download cannot have": (
+        fetching(container(waiting("ErrImagePull", "example.com/runtime:1: denied"))),
+        ("ImagePullFailed", "administrator"),
+    ),
+    "a crash after the download": (
+        pod(
+            status=status_of(
+                *STARTED,
+                containers=container(waiting("CrashLoopBackOff"), ended(1), 1),
+                initContainerStatuses=[
+                    {"name": "fetch", "state": ended(0, "Completed"), "restartCount": 0}
+                ],
+            )
+        ),
+        ("Crashed", "logs qwen-a -c runtime --previous"),
+    ),
     "a GPU that no node has": (
         unscheduled("0/3 nodes are available: 3 Insufficient nvidia.com/gpu."),
         ("Unschedulable", "asks for 1 of nvidia.com/gpu,"),
@@ -90,7 +129,7 @@ FAILURES = {
     ),
     "exit code 78 without a report": (
         crashed(78, message="Traceback (most recent call last)"),
-        ("Crashed", "logs qwen-a --previous"),
+        ("Crashed", "logs qwen-a -c runtime --previous"),
     ),
     "the kernel's kill at the memory limit": (
         crashed(137, "OOMKilled", limits=LIMIT),
@@ -125,6 +164,7 @@ FAILURES = {
 }
 
 NO_FAILURES = {
+    "a pod that downloads": fetching(container({"running": {"startedAt": NOW}})),
     "a pod that serves": serving(),
     "a pod that nobody has looked at": pod(),
     "a pod waiting for its node": pod(status=status_of(condition("PodScheduled", "False"))),

@@ -1,8 +1,9 @@
 """Children and status of whole cases, as files: tests/golden/<case>/.
 
-input.yaml is the ModelDeployment. The rest is optional: policy.yaml; live.yaml, the Deployment in
-the cluster (laid over the children's own); pods.yaml; reports.yaml by pod name. TARGET in them
-stands for the target revision. children.yaml and status.yaml are what must come out:
+input.yaml is the ModelDeployment. The rest is optional: policy.yaml; commit, which the hub says;
+live.yaml, the Deployment in the cluster (laid over the children's own); pods.yaml; reports.yaml by
+pod name. TARGET in them stands for the target revision. children.yaml and status.yaml are what must
+come out:
 
     UPDATE_GOLDEN=1 pytest tests/unit/operator/test_golden.py     writes them anew, to be reviewed
 """
@@ -16,7 +17,7 @@ import yaml
 from modelyard_api.meta import Reason
 from modelyard_api.report import RuntimeReport
 from modelyard_operator.desired import build_children
-from modelyard_operator.desired.platform import decide_platform
+from modelyard_operator.desired.rendering import find_commit, recall_rendering, render
 from modelyard_operator.errors import Refused
 from modelyard_operator.observed import Observed
 from modelyard_operator.parsing import parse_model
@@ -28,6 +29,13 @@ from tests.support.objects import NOW, POLICY
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 CASES = sorted(folder.name for folder in GOLDEN.iterdir() if folder.is_dir())
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes what stands twice twice, instead of an anchor and an alias."""
+
+    def ignore_aliases(self, data):
+        return True
 
 
 def read(case, name, default=None):
@@ -84,16 +92,20 @@ def produce(case):
         refused = Refused(Reason.POLICY_FORBIDS, "; ".join(violations))
         observed = read_observed(case, "none")
         return [], dump_status(summarise_refused(md.metadata, md.status, refused, observed, NOW))
-    children = build_children(md, decide_platform(md, read_live(case), policy))
-    observed = read_observed(case, children.revision)
-    status = summarise(md, children.revision, observed, NOW)
-    return [manifest.body for manifest in children.manifests], dump_status(status)
+    live = read_live(case)
+    commit = find_commit(md, live) or read(case, "commit", "").strip()
+    target = recall_rendering(md, live) or render(md, policy, commit)
+    observed = read_observed(case, target.revision)
+    status = summarise(md, target, observed, NOW)
+    children = build_children(md, target, policy)
+    return [manifest.body for manifest in children], dump_status(status)
 
 
 def check(case, name, data):
     path = GOLDEN / case / name
     if os.environ.get("UPDATE_GOLDEN"):
-        path.write_text(yaml.safe_dump(data, sort_keys=False, width=100, allow_unicode=True))
+        text = yaml.dump(data, Dumper=_Plain, sort_keys=False, width=100, allow_unicode=True)
+        path.write_text(text)
     assert yaml.safe_load(path.read_text()) == data
 
 

@@ -7,7 +7,10 @@ from modelyard_operator.policy import load_policy, parse_policy
 
 FULL = """
 runtime: {image: "r.example.com/runtime:1", imagePullPolicy: Always}
-gpu: {resourceName: amd.com/gpu}
+gpu:
+  resourceName: amd.com/gpu
+  defaultProfile: mi300x
+  profiles: {mi300x: {resourceName: amd.com/gpu, nodeSelector: {gpu: mi300x}}}
 defaults: {cpu: 250m, memory: 512Mi}
 allowedSources: ["oci://r.example.com/models"]
 limits: {maxReplicas: 3, maxGpus: 2}
@@ -16,12 +19,22 @@ limits: {maxReplicas: 3, maxGpus: 2}
 
 def test_everything_but_the_image_has_a_default():
     policy = parse_policy("runtime: {image: x}", "test")
-    assert policy.model_dump(by_alias=True) == {
-        "runtime": {"image": "x", "imagePullPolicy": "IfNotPresent"},
-        "gpu": {"resourceName": "nvidia.com/gpu"},
+    values = policy.model_dump(by_alias=True)
+    assert "LD_" in values["runtime"].pop("deniedEnv")
+    assert values == {
+        "runtime": {"image": "x", "imagePullPolicy": "IfNotPresent", "allowedImages": ()},
+        "gpu": {"resourceName": "nvidia.com/gpu", "defaultProfile": "", "profiles": {}},
         "defaults": {"cpu": "500m", "memory": "1Gi"},
-        "allowedSources": ("oci://",),
+        "allowedSources": ("oci://", "hf://"),
+        "huggingFace": {"endpoint": "https://huggingface.co"},
         "limits": {"maxReplicas": 100, "maxGpus": 8},
+        "pods": {
+            "serviceAccounts": (),
+            "priorityClasses": (),
+            "runtimeClasses": (),
+            "schedulers": (),
+        },
+        "networkPolicy": {"enabled": True, "clients": (), "operator": (), "monitoring": ()},
     }
 
 
@@ -44,6 +57,10 @@ def test_every_value_can_be_set():
         ("runtime: {image: x}\ndefaults: {cpu: lots}", "500m, 2 or 1Gi"),
         ("runtime: {image: x}\nallowedSources: [registry]", "allowedSources.0"),
         ("runtime: {image: x}\nlimits: {maxGpus: -1}", "limits.maxGpus"),
+        ("runtime: {image: x}\ngpu: {defaultProfile: l4}", "'l4' is not among the profiles"),
+        ("runtime: {image: x}\ngpu: {profiles: {l4: {resource: x/y}}}", "gpu.profiles.l4.resource"),
+        ("runtime: {image: x}\nhuggingFace: {endpoint: hub}", "huggingFace.endpoint"),
+        ("runtime: {image: x}\nnetworkPolicy: {clients: [{pods: {}}]}", "clients.0.pods"),
         ("runtime: [x", "is not YAML"),
         ("- 1", "policy: Input should be"),
     ],

@@ -13,7 +13,7 @@ METADATA = {
     "annotations": {
         "modelyard.dev/applied-hash": "h",
         "modelyard.dev/template-input": "i",
-        "modelyard.dev/platform": "{}",
+        "modelyard.dev/rendering": "{}",
     },
     "ownerReferences": [
         {"kind": "Other", "name": "o", "uid": "x"},
@@ -38,7 +38,7 @@ def child(*claims, **more):
 def test_a_child_is_known_by_its_owner_hash_and_annotations():
     record = project_deployment({"metadata": METADATA, "spec": {"replicas": 3}})
     assert (record.owner_uid, record.owner_name, record.applied_hash) == ("owner", "qwen", "h")
-    assert (record.template_input, record.platform, record.rollout.wanted) == ("i", "{}", 3)
+    assert (record.template_input, record.rendering, record.rollout.wanted) == ("i", "{}", 3)
 
 
 def test_metadata_alone_is_enough():

@@ -1,21 +1,24 @@
 """The story of one object: idempotent, crash-safe, and never on others' objects."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelyard_api.meta import ANNOTATION_PLATFORM
+from modelyard_api.meta import ANNOTATION_RENDERING, Reason
 from modelyard_kube.errors import ClusterError
 from modelyard_operator.applying import Applier
+from modelyard_operator.desired import KINDS
+from modelyard_operator.errors import Unresolved
 from modelyard_operator.reconciler import Reconciler
 from modelyard_operator.records import Key
-from tests.support.fake_cluster import FakeCluster, FakeReports, Killed
+from tests.support.fake_cluster import FakeCluster, FakeReports, FakeSources, Killed
 from tests.support.objects import NOW, build_model, build_policy, serving
 
 KEY = Key("team", "qwen")
-ALL = ["Deployment", "Service", "Status"]
+ALL = ["Deployment", "Service", "NetworkPolicy", "Status"]
 
 
 class Operator:
@@ -24,6 +27,7 @@ class Operator:
     def __init__(self, cluster, policy=None, reapply_seconds=3600):
         self.cluster = cluster
         self.reports = FakeReports()
+        self.sources = FakeSources()
         self.clock = 1000.0
         self.date = NOW
         applier = Applier(
@@ -32,6 +36,7 @@ class Operator:
         self.reconciler = Reconciler(
             cluster,
             self.reports,
+            self.sources,
             applier,
             policy or build_policy(),
             now=self.time,
@@ -139,7 +144,7 @@ async def test_a_child_is_applied_again_after_a_while_whatever_it_looks_like(clu
     cluster.writes.clear()
     operator.clock += 597
     await operator.reconcile()
-    assert cluster.writes == ["Deployment", "Service"]
+    assert cluster.writes == list(KINDS)
 
 
 async def test_an_object_at_rest_is_looked_at_again_when_its_children_are_due(cluster):
@@ -155,7 +160,7 @@ async def test_a_deleted_child_comes_back(operator, cluster):
 
 
 async def test_a_child_that_lost_our_labels_is_taken_back(operator, cluster):
-    """The watch does not see it any more; it is still ours, and keeps its platform values."""
+    """The watch does not see it any more; it is still ours, and keeps its rendering."""
     await operator.reconcile()
     template = cluster.children["Deployment", KEY]["spec"]["template"]
     cluster.hidden.add(("Deployment", KEY))
@@ -186,19 +191,19 @@ async def test_a_change_of_the_model_takes_the_new_platform(operator, cluster):
     assert spec["containers"][0]["image"] == "example.com/runtime:2"
 
 
-async def test_platform_values_that_somebody_broke_are_replaced(operator, cluster):
+async def test_a_rendering_that_somebody_broke_is_replaced(operator, cluster):
     await operator.reconcile()
     live = cluster.children["Deployment", KEY]["metadata"]
-    live["annotations"][ANNOTATION_PLATFORM] = "{broken"
+    live["annotations"][ANNOTATION_RENDERING] = "{broken"
     live["managedFields"].append({"manager": "kubectl-edit", "operation": "Update"})
     await operator.reconcile()
     assert (
         "example.com/runtime:1"
-        in (cluster.children["Deployment", KEY]["metadata"]["annotations"][ANNOTATION_PLATFORM])
+        in (cluster.children["Deployment", KEY]["metadata"]["annotations"][ANNOTATION_RENDERING])
     )
 
 
-@pytest.mark.parametrize("kind", ["Deployment", "Service"])
+@pytest.mark.parametrize("kind", KINDS)
 async def test_an_object_that_is_not_ours_is_never_touched(operator, cluster, kind):
     cluster.put_child(kind, KEY, spec={"theirs": 1})
     recheck = await operator.reconcile()
@@ -375,3 +380,110 @@ async def test_after_a_crash_at_any_write_the_next_process_reaches_the_same_end(
     cluster.writes.clear()
     await Operator(cluster).reconcile()
     assert cluster.writes == []
+
+
+HUB = {"uri": "hf://Qwen/Qwen2.5-0.5B-Instruct", "revision": "main"}
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+NEXT_COMMIT = COMMIT[::-1]
+QUESTION = ("Qwen/Qwen2.5-0.5B-Instruct", "main")
+
+
+@pytest.fixture
+def hub_cluster():
+    """A model of a hub's repository."""
+    return FakeCluster(build_model(model=HUB))
+
+
+def read_fetched(cluster):
+    """The commit that the pods are to fetch."""
+    spec = cluster.children["Deployment", KEY]["spec"]["template"]["spec"]
+    return json.loads(spec["initContainers"][0]["env"][0]["value"])["revision"]
+
+
+async def test_nothing_is_made_until_the_hub_has_named_the_commit(hub_cluster):
+    operator = Operator(hub_cluster)
+    recheck = await operator.reconcile()
+    assert (hub_cluster.writes, recheck) == (["Status"], 5.0)
+    assert operator.sources.wanted == [(KEY, *QUESTION)]
+    assert conditions(hub_cluster)["Progressing"] == ("True", "Starting")
+    assert "which commit main is" in status(hub_cluster)["conditions"][1]["message"]
+
+    operator.sources.answers[QUESTION] = COMMIT
+    await operator.reconcile()
+    assert read_fetched(hub_cluster) == COMMIT
+    assert status(hub_cluster)["model"] == {"resolvedRevision": COMMIT}
+
+
+async def test_a_commit_needs_no_answer(hub_cluster):
+    hub_cluster.put_model(build_model(model={**HUB, "revision": COMMIT}))
+    operator = Operator(hub_cluster)
+    await operator.reconcile()
+    assert (read_fetched(hub_cluster), operator.sources.wanted) == (COMMIT, [])
+
+
+async def test_a_branch_stays_at_its_commit_whatever_else_changes(hub_cluster):
+    operator = Operator(hub_cluster)
+    operator.sources.answers[QUESTION] = COMMIT
+    await operator.reconcile()
+    again = Operator(hub_cluster)
+    again.sources.answers[QUESTION] = NEXT_COMMIT
+    hub_cluster.put_model(build_model(generation=2, model=HUB, resources={"memory": "2Gi"}))
+    await again.reconcile()
+    spec = hub_cluster.children["Deployment", KEY]["spec"]["template"]["spec"]
+    assert spec["containers"][0]["resources"]["limits"] == {"memory": "2Gi"}
+    assert read_fetched(hub_cluster) == COMMIT
+
+
+async def test_another_branch_is_asked_for_while_the_old_pods_serve(hub_cluster):
+    operator = Operator(hub_cluster)
+    operator.sources.answers[QUESTION] = COMMIT
+    await serve(operator)
+    hub_cluster.put_model(
+        build_model(generation=2, model={**HUB, "revision": "dev"}, status=status(hub_cluster))
+    )
+    await operator.reconcile()
+    assert read_fetched(hub_cluster) == COMMIT
+    assert conditions(hub_cluster)["Available"] == ("True", "Serving")
+    assert conditions(hub_cluster)["Ready"] == ("False", "RollingOut")
+
+
+async def test_a_hub_that_does_not_answer_is_named_and_asked_again(hub_cluster):
+    operator = Operator(hub_cluster)
+    operator.sources.answers[QUESTION] = Unresolved(
+        Reason.SOURCE_UNREACHABLE, "hub.example.com did not answer.", "It is asked again."
+    )
+    assert await operator.reconcile() == 5.0
+    assert conditions(hub_cluster)["Ready"] == ("False", "SourceUnreachable")
+    assert status(hub_cluster)["failure"]["message"] == "hub.example.com did not answer."
+    assert hub_cluster.writes == ["Status"]
+
+
+async def test_a_child_that_the_policy_does_not_want_any_more_goes(operator, cluster):
+    await operator.reconcile()
+    cluster.writes.clear()
+    policy = build_policy("runtime: {image: x}\nnetworkPolicy: {enabled: false}")
+    await Operator(cluster, policy=policy).reconcile()
+    assert cluster.writes == ["NetworkPolicy"]
+    assert ("NetworkPolicy", KEY) not in cluster.children
+
+
+async def test_a_strangers_object_of_a_kind_that_is_not_wanted_stays(cluster):
+    cluster.put_child("NetworkPolicy", KEY, spec={"theirs": 1})
+    policy = build_policy("runtime: {image: x}\nnetworkPolicy: {enabled: false}")
+    await Operator(cluster, policy=policy).reconcile()
+    assert cluster.children["NetworkPolicy", KEY]["spec"] == {"theirs": 1}
+
+
+async def test_a_suspended_model_keeps_everything_but_its_pods(operator, cluster):
+    await serve(operator)
+    cluster.put_model(
+        build_model(generation=2, suspend=True, scaling={"replicas": 3}, status=status(cluster))
+    )
+    before = cluster.children["Deployment", KEY]["spec"]["template"]
+    await operator.reconcile()
+    cluster.finish_rollout(KEY)
+    cluster.pods[KEY] = []
+    await operator.reconcile()
+    assert cluster.children["Deployment", KEY]["spec"]["replicas"] == 0
+    assert cluster.children["Deployment", KEY]["spec"]["template"] == before
+    assert {reason for _, reason in conditions(cluster).values()} == {"Accepted", "Suspended"}

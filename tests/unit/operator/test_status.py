@@ -13,7 +13,7 @@ from modelyard_operator.observed import Observed
 from modelyard_operator.parsing import parse_status
 from modelyard_operator.projection import project_deployment
 from modelyard_operator.status import dump_status, is_urgent, summarise
-from tests.support.objects import NOW, build_model, condition, parse, pod, serving
+from tests.support.objects import NOW, build_model, condition, parse, pod, serving, target
 
 LATER = "2026-11-22T11:00:00Z"
 
@@ -63,7 +63,7 @@ def test_ready_is_true_only_when_all_wanted_pods_are_of_the_target_and_ready(
 ):
     child = deployment(2, observed, facts=facts, **counts)
     md = parse(scaling={"replicas": wanted})
-    status = summarise(md, "r1", Observed(deployment=child), NOW, refused=refused)
+    status = summarise(md, target("r1"), Observed(deployment=child), NOW, obstructed=refused)
 
     is_complete = set(counts.values()) == {wanted} and observed >= 2
     assert (conditions(status)["Ready"][0] == "True") == (
@@ -80,21 +80,21 @@ def test_ready_is_true_only_when_all_wanted_pods_are_of_the_target_and_ready(
 def test_a_status_that_was_written_is_read_back_the_same(wanted, ready):
     md = parse(scaling={"replicas": wanted})
     observed = Observed(deployment=deployment(ready=ready), pods=(serving(revision="r1"),))
-    status = summarise(md, "r1", observed, NOW)
+    status = summarise(md, target("r1"), observed, NOW)
     assert parse_status({"status": dump_status(status)}) == status
 
 
 def test_a_second_look_at_the_same_world_is_the_same_status():
     observed = Observed(deployment=deployment(), pods=(serving(),))
-    first = summarise(parse(), "r1", observed, NOW)
+    first = summarise(parse(), target("r1"), observed, NOW)
     again = parse(status=dump_status(first))
-    assert summarise(again, "r1", observed, LATER) == first
+    assert summarise(again, target("r1"), observed, LATER) == first
 
 
 def test_a_condition_keeps_its_time_until_its_status_turns():
-    starting = summarise(parse(), "r1", Observed(deployment=deployment(ready=0)), NOW)
+    starting = summarise(parse(), target("r1"), Observed(deployment=deployment(ready=0)), NOW)
     md = parse(status=dump_status(starting))
-    ready = summarise(md, "r1", Observed(deployment=deployment(), pods=(serving(),)), LATER)
+    ready = summarise(md, target("r1"), Observed(deployment=deployment(), pods=(serving(),)), LATER)
     times = {known.type: known.last_transition_time for known in ready.conditions}
     assert times == {"Accepted": NOW, "Progressing": LATER, "Available": LATER, "Ready": LATER}
 
@@ -102,7 +102,7 @@ def test_a_condition_keeps_its_time_until_its_status_turns():
 def test_a_deployment_that_has_not_seen_our_change_tells_nothing_of_it():
     facts = [condition("Progressing", "False", reason="ProgressDeadlineExceeded")]
     child = deployment(generation=2, observed=1, ready=0, facts=facts)
-    status = summarise(parse(), "r1", Observed(deployment=child), NOW)
+    status = summarise(parse(), target("r1"), Observed(deployment=child), NOW)
     assert (status.failure, conditions(status)["Ready"]) == (None, ("False", "Starting"))
 
 
@@ -124,7 +124,7 @@ def reported():
     observed = Observed(
         deployment=deployment(), pods=(serving(),), reports={"uid-of-qwen-a": REPORT}
     )
-    return summarise(parse(), "r1", observed, NOW)
+    return summarise(parse(), target("r1"), observed, NOW)
 
 
 def test_what_the_runtime_reports_is_told(reported):
@@ -136,6 +136,7 @@ def test_what_the_runtime_reports_is_told(reported):
     assert reported.startup.model_dump() == {
         "scheduled": "1.0s",
         "image_pull": "4.0s",
+        "download": "",
         "load": "9.4s",
         "warmup": "0.2s",
         "total": "12.0s",
@@ -144,14 +145,16 @@ def test_what_the_runtime_reports_is_told(reported):
 
 def test_what_was_reported_is_remembered_after_a_restart(reported):
     md = parse(status=dump_status(reported))
-    status = summarise(md, "r1", Observed(deployment=deployment(), pods=(serving(),)), LATER)
+    status = summarise(
+        md, target("r1"), Observed(deployment=deployment(), pods=(serving(),)), LATER
+    )
     assert status == reported
 
 
 def test_another_pods_start_is_not_given_the_first_ones_times(reported):
     md = parse(status=dump_status(reported))
     pods = (serving(), serving("qwen-b", ready=30))
-    status = summarise(md, "r1", Observed(deployment=deployment(), pods=pods), LATER)
+    status = summarise(md, target("r1"), Observed(deployment=deployment(), pods=pods), LATER)
     assert (status.startup.total, status.startup.load) == ("30.0s", "")
     assert status.device.actual == "cuda:0 NVIDIA H100"
 
@@ -159,7 +162,7 @@ def test_another_pods_start_is_not_given_the_first_ones_times(reported):
 def test_what_another_revision_reported_is_forgotten(reported):
     md = parse(generation=2, status=dump_status(reported))
     pods = (serving(revision="r2"),)
-    status = summarise(md, "r2", Observed(deployment=deployment(), pods=pods), LATER)
+    status = summarise(md, target("r2"), Observed(deployment=deployment(), pods=pods), LATER)
     assert (status.task, status.device.actual, status.model.format) == ("", "", "")
     assert (status.revision.current, status.revision.target) == ("r2", "r2")
 
@@ -168,7 +171,7 @@ def test_while_old_pods_serve_the_old_revision_is_current(reported):
     md = parse(generation=2, status=dump_status(reported))
     pods = (serving(), serving("qwen-b", revision="r2"))
     child = deployment(wanted=1, replicas=2, updated=1, ready=2)
-    status = summarise(md, "r2", Observed(deployment=child, pods=pods), LATER)
+    status = summarise(md, target("r2"), Observed(deployment=child, pods=pods), LATER)
     assert status.revision.model_dump() == {"current": "r1", "target": "r2"}
     assert status.device.actual == "cuda:0 NVIDIA H100"
     assert conditions(status)["Ready"] == ("False", "RollingOut")
@@ -187,15 +190,15 @@ STEPS = {
 def test_a_slow_start_says_what_it_waits_for(step):
     record, words = STEPS[step]
     observed = Observed(deployment=deployment(ready=0), pods=(record,))
-    status = summarise(parse(), "r1", observed, NOW)
+    status = summarise(parse(), target("r1"), observed, NOW)
     assert words in {c.type: c.message for c in status.conditions}["Ready"]
 
 
 def test_a_change_of_wording_is_not_urgent_and_one_of_readiness_is():
-    first = summarise(parse(), "r1", Observed(deployment=deployment(ready=0)), NOW)
+    first = summarise(parse(), target("r1"), Observed(deployment=deployment(ready=0)), NOW)
     moved = Observed(deployment=deployment(ready=0, updated=0), pods=(pod(),))
-    reworded = summarise(parse(status=dump_status(first)), "r1", moved, LATER)
-    ready = summarise(parse(), "r1", Observed(deployment=deployment()), LATER)
+    reworded = summarise(parse(status=dump_status(first)), target("r1"), moved, LATER)
+    ready = summarise(parse(), target("r1"), Observed(deployment=deployment()), LATER)
     assert reworded != first
     assert not is_urgent(first, reworded)
     assert is_urgent(first, ready)

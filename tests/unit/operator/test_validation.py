@@ -46,3 +46,43 @@ def test_what_reaches_a_limit_is_within_it():
     policy = build_policy("runtime: {image: x}\nlimits: {maxReplicas: 2, maxGpus: 1}")
     spec = parse(scaling={"replicas": 2}, resources={"gpu": {"count": 1}}).spec
     assert find_violations(spec, policy) == ()
+
+
+LISTS = """
+runtime: {image: x, allowedImages: [r.io/rt, r.io/exact:1, "r.io:5000/rt"], deniedEnv: [LD_]}
+gpu: {profiles: {l4: {}}}
+pods: {serviceAccounts: [sa], priorityClasses: [high], runtimeClasses: [gvisor], schedulers: [s]}
+"""
+
+ASKED = [
+    # what a spec asks for, and the field that is not allowed
+    ({"runtime": {"image": "r.io/rt:2"}}, None),
+    ({"runtime": {"image": "r.io/rt@sha256:00"}}, None),
+    ({"runtime": {"image": "r.io:5000/rt:1"}}, None),
+    ({"runtime": {"image": "r.io/rt-evil:2"}}, "runtime.image"),
+    ({"runtime": {"image": "r.io/rt:5000/evil"}}, "runtime.image"),
+    ({"runtime": {"image": "r.io/exact:12"}}, "runtime.image"),
+    ({"runtime": {"env": [{"name": "OMP_NUM_THREADS", "value": "1"}]}}, None),
+    ({"runtime": {"env": [{"name": "LD_PRELOAD", "value": "/model/x.so"}]}}, "runtime.env"),
+    ({"runtime": {"env": [{"name": "MODELYARD_CONFIG"}]}}, "runtime.env"),
+    ({"resources": {"gpu": {"count": 1, "profile": "l4"}}}, None),
+    ({"resources": {"gpu": {"count": 1, "profile": "h100"}}}, "resources.gpu.profile"),
+    ({"podTemplate": {"serviceAccountName": "sa"}}, None),
+    ({"podTemplate": {"serviceAccountName": "admin"}}, "podTemplate.serviceAccountName"),
+    ({"podTemplate": {"priorityClassName": "top"}}, "podTemplate.priorityClassName"),
+    ({"podTemplate": {"runtimeClassName": "runc"}}, "podTemplate.runtimeClassName"),
+    ({"podTemplate": {"schedulerName": "mine"}}, "podTemplate.schedulerName"),
+]
+
+
+@pytest.mark.parametrize(("asked", "field"), ASKED)
+def test_only_what_the_policy_lists_may_be_asked_for(asked, field):
+    found = find_violations(parse(**asked).spec, build_policy(LISTS))
+    assert [violation.split(":")[0] for violation in found] == ([f"spec.{field}"] if field else [])
+
+
+def test_a_violation_names_what_is_allowed():
+    spec = parse(podTemplate={"schedulerName": "mine"}).spec
+    assert find_violations(spec, build_policy(LISTS)) == (
+        "spec.podTemplate.schedulerName: 'mine' is not among those that the platform allows (s)",
+    )

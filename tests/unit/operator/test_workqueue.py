@@ -49,6 +49,20 @@ def test_a_key_added_twice_is_worked_on_once(queue):
     assert drain(queue) == [("a", 1)]
 
 
+def test_a_cleared_queue_keeps_only_what_is_in_work(queue, clock):
+    for number in range(3):
+        queue.add(("a", number))
+    assert take(queue) == ("a", 0)
+    queue.add(("a", 0))
+    queue.add_after(("a", 9), 5)
+    queue.clear()
+    clock.now += 10
+    queue.done(("a", 0))
+    assert (drain(queue), len(queue), queue.running, queue.delayed) == ([], 0, 0, 0)
+    queue.add(("a", 1))
+    assert drain(queue) == [("a", 1)]
+
+
 def test_a_key_in_work_is_given_to_nobody_else(queue):
     queue.add(("a", 1))
     assert take(queue) == ("a", 1)

@@ -2,8 +2,14 @@
 runtime:
   image: {{ include "modelyard.image" (list .Values.runtime.image .) | quote }}
   imagePullPolicy: {{ .Values.runtime.image.pullPolicy }}
+  allowedImages:
+    {{- toYaml .Values.policy.runtime.allowedImages | nindent 4 }}
+  {{- with .Values.policy.runtime.deniedEnv }}
+  deniedEnv:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 gpu:
-  resourceName: {{ .Values.policy.gpu.resourceName | quote }}
+  {{- toYaml .Values.policy.gpu | nindent 2 }}
 defaults:
   cpu: {{ .Values.policy.defaults.cpu | quote }}
   memory: {{ .Values.policy.defaults.memory | quote }}
@@ -12,4 +18,21 @@ limits:
   maxGpus: {{ .Values.policy.limits.maxGpus }}
 allowedSources:
   {{- toYaml .Values.policy.allowedSources | nindent 2 }}
+huggingFace:
+  endpoint: {{ .Values.policy.huggingFace.endpoint | quote }}
+pods:
+  {{- toYaml .Values.policy.pods | nindent 2 }}
+networkPolicy:
+  enabled: {{ .Values.policy.networkPolicy.enabled }}
+  clients:
+    {{- toYaml .Values.policy.networkPolicy.clients | nindent 4 }}
+  monitoring:
+    {{- toYaml .Values.policy.networkPolicy.monitoring | nindent 4 }}
+  operator:
+    - namespaceSelector:
+        matchLabels:
+          kubernetes.io/metadata.name: {{ .Release.Namespace }}
+      podSelector:
+        matchLabels:
+          {{- include "modelyard.selector" . | nindent 10 }}
 {{- end -}}
