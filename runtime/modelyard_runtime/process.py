@@ -11,12 +11,13 @@ from modelyard_api.meta import Reason
 from modelyard_api.report import ReportedError
 from modelyard_api.serving import ServingConfig
 from modelyard_runtime.draining import ENGINE_SECONDS, close_engine, drain, give_up
+from modelyard_runtime.ending import reported_error
 from modelyard_runtime.engine.base import BatchEngine, GenerationEngine
 from modelyard_runtime.errors import CannotStart
 from modelyard_runtime.lifecycle import Lifecycle
 from modelyard_runtime.listening import Listener, bind_port
 from modelyard_runtime.metrics import Metrics
-from modelyard_runtime.reporting import process_age_seconds, reported_error
+from modelyard_runtime.reporting import process_age_seconds
 from modelyard_runtime.server import build_app, build_internal_app
 from modelyard_runtime.settings import Settings
 from modelyard_runtime.warmup import warm_up

@@ -487,3 +487,24 @@ async def test_a_suspended_model_keeps_everything_but_its_pods(operator, cluster
     assert cluster.children["Deployment", KEY]["spec"]["replicas"] == 0
     assert cluster.children["Deployment", KEY]["spec"]["template"] == before
     assert {reason for _, reason in conditions(cluster).values()} == {"Accepted", "Suspended"}
+
+
+async def test_phases_are_counted_from_what_was_looked_at(operator, cluster):
+    assert list(operator.reconciler.phases) == []
+    await serve(operator)
+    assert list(operator.reconciler.phases) == ["Ready"]
+    another = Operator(cluster)
+    another.cluster.writes.clear()
+    await another.reconcile()
+    assert (list(another.reconciler.phases), cluster.writes) == (["Ready"], [])
+    del cluster.models[KEY]
+    await another.reconcile()
+    assert list(another.reconciler.phases) == []
+
+
+async def test_a_name_that_no_hub_takes_is_invalid():
+    """One that was stored before the schema knew better, say."""
+    cluster = FakeCluster(build_model(model={"uri": "hf://acme/tiny.git"}))
+    await Operator(cluster).reconcile()
+    assert conditions(cluster)["Accepted"] == ("False", "Invalid")
+    assert "spec.model.uri: 'hf://acme/tiny.git'" in status(cluster)["conditions"][0]["message"]

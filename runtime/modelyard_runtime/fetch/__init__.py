@@ -1,0 +1,1 @@
+"""The downloader: brings a model from a hub onto a volume, whole and verified, or says why not."""
