@@ -6,12 +6,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
+N ?= 300
+PODS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo down test lint unit fmt lock crd
+.PHONY: help install demo down test lint unit bench-operator bench-runtime fmt lock crd programs
 
 help: ## Show this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 install: $(VENV)/.installed ## Make .venv with everything that is needed to develop
 
@@ -31,17 +34,27 @@ demo: install ## A cluster, the chart, three models, and their answers, in one g
 down: install ## Remove the demo's cluster; nothing of it is left running
 	@$(BIN)/python -m modelyard_local down demo
 
-test: lint ## Everything that guards the project
+test: lint programs ## Everything that guards the project
 	$(BIN)/pytest $(PYTEST_ARGS) tests
+
+# In one go, since Go's caches, which the groups share, are dropped afterwards.
+programs: install ## Compile the programs that the tests run (once; minutes)
+	@$(BIN)/python -m modelyard_local programs kubernetes kwok node dns helm kind prometheus metrics-server >/dev/null
 
 lint: install ## Style, types, and who may import whom
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy crds/modelyard_api kube/modelyard_kube operator/modelyard_operator runtime/modelyard_runtime cli/modelyard_cli local/modelyard_local examples
+	$(BIN)/mypy crds/modelyard_api kube/modelyard_kube operator/modelyard_operator runtime/modelyard_runtime cli/modelyard_cli local/modelyard_local examples bench
 	$(BIN)/lint-imports
 
 unit: install ## The tests that need no cluster
 	$(BIN)/pytest $(PYTEST_ARGS) tests/unit tests/golden tests/chart
+
+bench-operator: install ## Measure the operator, with a burst of N=300 objects (results: bench/results)
+	@$(BIN)/python -m bench.reconcile --objects $(N) $(BENCH_ARGS)
+
+bench-runtime: install ## Measure the runtime beside plain transformers; PODS=0 without a cluster
+	@$(BIN)/python -m bench.serving $(if $(filter 0 no,$(PODS)),--no-pods) $(BENCH_ARGS)
 
 fmt: install ## Format the code and sort its imports
 	$(BIN)/ruff check --fix-only

@@ -11,6 +11,11 @@ def pytest_addoption(parser):
         default=os.environ.get("MODELYARD_OPENAI_SPEC", ""),
         help="path of OpenAI's published openapi.yaml, against which answers are checked",
     )
+    parser.addoption(
+        "--podmonitor-crd",
+        default=os.environ.get("MODELYARD_PODMONITOR_CRD", ""),
+        help="path of the Prometheus operator's PodMonitor CRD, which the chart's must fit",
+    )
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,13 +1,21 @@
 """KubeClient: the few verbs that Modelyard uses, on plain dicts."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Self
 
 from modelyard_kube.errors import ClusterError
 from modelyard_kube.resources import Resource
-from modelyard_kube.transport import Lines, Login, Transport, load_configuration
+from modelyard_kube.transport import (
+    Call,
+    Lines,
+    Login,
+    Observe,
+    Transport,
+    ignore,
+    load_configuration,
+)
 
 Json = dict[str, Any]
 
@@ -15,6 +23,7 @@ _NOT_FOUND = 404
 _METADATA = "application/json;as=PartialObjectMetadata{list};g=meta.k8s.io;v=v1"
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
+_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +38,11 @@ class _Target:
     @property
     def path(self) -> str:
         return self.resource.path(self.namespace, self.name, self.subresource)
+
+    def call(self, method: str) -> Call:
+        verb = _VERBS.get(method) or ("get" if self.name else "list")
+        parts = (self.resource.plural, self.subresource)
+        return Call(verb, "/".join(part for part in parts if part))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +59,34 @@ class KubeClient:
     There are no retries in here: whoever asks knows better when to ask again.
     """
 
-    def __init__(self, transport: Transport, *, timeout_seconds: float = 15.0) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        timeout_seconds: float = 15.0,
+        fence: Callable[[], None] | None = None,
+    ) -> None:
         self._transport = transport
         self._timeout_seconds = timeout_seconds
+        self._fence = fence
 
     @classmethod
-    async def connect(cls, kubeconfig: str, *, user_agent: str) -> Self:
+    async def connect(cls, kubeconfig: str, *, user_agent: str, observe: Observe = ignore) -> Self:
         """Connect as a kubeconfig file says, or as the pod's service account when it is empty.
 
         Raises:
             ConnectionInvalid: it is missing or unreadable.
         """
-        return cls(Transport(await load_configuration(kubeconfig), user_agent=user_agent))
+        configuration = await load_configuration(kubeconfig)
+        return cls(Transport(configuration, user_agent=user_agent, observe=observe))
+
+    def fenced(self, fence: Callable[[], None]) -> Self:
+        """Return a client over the same connections that asks before it writes anything.
+
+        `fence` raises ClusterError to keep a write back. It is asked right before the bytes are
+        handed to the connection, and must not wait for anything.
+        """
+        return type(self)(self._transport, timeout_seconds=self._timeout_seconds, fence=fence)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -145,7 +175,10 @@ class KubeClient:
         if selector:
             params["labelSelector"] = selector
         return self._transport.stream(
-            resource.path(None), params=params, silence_seconds=silence_seconds
+            Call("watch", resource.plural),
+            resource.path(None),
+            params=params,
+            silence_seconds=silence_seconds,
         )
 
     async def _get(
@@ -167,8 +200,8 @@ class KubeClient:
             params["labelSelector"] = selector
         while True:
             answer = await self._send("GET", _Target(resource), params=params, headers=headers)
-            yield Page(answer["items"], answer["metadata"]["resourceVersion"])
-            more = answer["metadata"].get("continue")
+            page, more = _read_page(answer)
+            yield page
             if not more:
                 return
             params["continue"] = more
@@ -184,13 +217,24 @@ class KubeClient:
     ) -> Json:
         try:
             answer: Json = await self._transport.request(
+                target.call(method),
                 method,
                 target.path,
                 params=params,
                 body=body,
                 headers=headers,
                 timeout_seconds=self._timeout_seconds,
+                fence=self._fence,
             )
         except ClusterError as error:
             raise error.about(target.resource.kind, target.namespace or "", target.name) from None
         return answer
+
+
+def _read_page(answer: Json) -> tuple[Page, str]:
+    """Return a page and the token of the next; whatever stands in between may answer nonsense."""
+    try:
+        metadata = answer["metadata"]
+        return Page(answer["items"], metadata["resourceVersion"]), metadata.get("continue", "")
+    except (KeyError, TypeError) as error:
+        raise ClusterError(f"unreadable list: {error!r}") from error

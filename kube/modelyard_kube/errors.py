@@ -58,6 +58,10 @@ class ClusterError(Exception):
         return f"{subject}: {answer}: {self.message}" if subject else f"{answer}: {self.message}"
 
 
+class WriteKeptBack(ClusterError):
+    """A write was not sent, since this process does not hold the lease."""
+
+
 def parse_status(status: int, body: Any, retry_after: str | None) -> dict[str, Any]:
     """Return the arguments of a ClusterError for an answer of the API server."""
     document = body if isinstance(body, dict) and body.get("kind") == "Status" else {}

@@ -156,6 +156,16 @@ class EventRecorder:
             except ClusterError as error:
                 self.dropped += 1
                 logger.info("event not posted: %s", error)
+            finally:
+                self._waiting.task_done()
+
+    async def flush(self, limit_seconds: float) -> None:
+        """Wait until everything told so far has been posted, but not longer than that."""
+        try:
+            async with asyncio.timeout(limit_seconds):
+                await self._waiting.join()
+        except TimeoutError:
+            logger.info("events not posted in time: %d", self._waiting.qsize())
 
     async def _post(self, post: Post) -> None:
         if post.is_first:

@@ -16,7 +16,7 @@ import orjson
 
 from modelyard_kube.backoff import Backoff
 from modelyard_kube.client import KubeClient
-from modelyard_kube.errors import ClusterError
+from modelyard_kube.errors import ClusterError, parse_status
 from modelyard_kube.resources import Resource
 
 logger = logging.getLogger(__name__)
@@ -167,16 +167,8 @@ class Reflector(Generic[R]):
             silence_seconds=self._settings.silence_seconds,
         ) as lines:
             while line := await lines.read():
-                event = orjson.loads(line)
-                if event["type"] == "ERROR":
-                    status = event["object"]
-                    raise ClusterError(
-                        status.get("message", "error in the watch"),
-                        status=status.get("code", 0),
-                        reason=status.get("reason", ""),
-                    )
-                since = event["object"]["metadata"]["resourceVersion"]
-                self._handle(event["type"], event["object"])
+                event_type, body, since = _parse_event(line)
+                self._handle(event_type, body)
         return since
 
     def _handle(self, event_type: str, body: dict[str, Any]) -> None:
@@ -219,6 +211,19 @@ class Reflector(Generic[R]):
         del group[name]
         if not group:
             del self._groups[self._index(known)]
+
+
+def _parse_event(line: bytes) -> tuple[str, dict[str, Any], str]:
+    """Return an event's type, object and version; an ERROR is raised, and so is what is none."""
+    try:
+        event = orjson.loads(line)
+        event_type, body = event["type"], event["object"]
+        if event_type != "ERROR":
+            return event_type, body, body["metadata"]["resourceVersion"]
+        arguments = parse_status(int(body["code"]), {"kind": "Status", **body}, None)
+    except (ValueError, KeyError, TypeError) as error:  # torn, by whatever stands in between
+        raise ClusterError(f"unreadable event: {error!r}") from error
+    raise ClusterError(**arguments)
 
 
 def _is_newer(record: Record, version: str) -> bool:

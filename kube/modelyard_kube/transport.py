@@ -5,15 +5,17 @@ on loopback with a 2.8 KB Deployment): the session is used as it was configured,
 through orjson.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import orjson
+from aiohttp.abc import AbstractStreamWriter
 from kubernetes.aio import config
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
@@ -36,6 +38,23 @@ class Login:
     token: str | None
     insecure: bool
     proxy: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a request is, in the words of RBAC: `patch`, `modeldeployments/status`."""
+
+    verb: str
+    resource: str
+
+
+#: Told of each request when its answer is there: the HTTP status, 0 for no usable answer, and the
+#: seconds it took. A watch is told of when it opens; a request that its caller gave up is not.
+Observe = Callable[[Call, int, float], None]
+
+
+def ignore(_call: Call, _status: int, _seconds: float) -> None:
+    """Observe nothing."""
 
 
 async def load_configuration(kubeconfig: str) -> Configuration:
@@ -90,6 +109,37 @@ def _translated() -> Iterator[None]:
         raise ClusterError(f"unreadable answer: {error}") from error
 
 
+@dataclass(slots=True)
+class _Answer:
+    status: int = 0
+
+
+class _FencedBody(aiohttp.BytesPayload):
+    """A body that asks once more whether it may go, when its connection is open and it is due.
+
+    Opening a connection may take seconds, and a process may be stopped meanwhile. aiohttp sends
+    headers and body in one piece, so what is refused here leaves nothing on the wire.
+    """
+
+    def __init__(self, body: bytes, fence: Callable[[], None]) -> None:
+        super().__init__(body)
+        self._fence = fence
+
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        self._fence()
+        await super().write_with_length(writer, content_length)
+
+
+def _encode(body: Any, fence: Callable[[], None] | None) -> bytes | _FencedBody:
+    data = orjson.dumps(body)
+    if fence is None:
+        return data
+    fence()
+    return _FencedBody(data, fence)
+
+
 class Lines:
     """The lines of an open watch."""
 
@@ -105,8 +155,11 @@ class Lines:
 class Transport:
     """Sends requests with the credentials of the moment, and translates every failure once."""
 
-    def __init__(self, configuration: Configuration, *, user_agent: str) -> None:
+    def __init__(
+        self, configuration: Configuration, *, user_agent: str, observe: Observe = ignore
+    ) -> None:
         self._configuration = configuration
+        self._observe = observe
         self._session = _Rest(configuration).open()
         self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
         self._server = str(configuration.host).rstrip("/")
@@ -133,6 +186,7 @@ class Transport:
 
     async def request(
         self,
+        call: Call,
         method: str,
         path: str,
         *,
@@ -140,33 +194,48 @@ class Transport:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
         timeout_seconds: float,
+        fence: Callable[[], None] | None = None,
     ) -> Any:
         """Send one request and return the answer's JSON.
+
+        `fence` is called right before a body goes out, and keeps it back by raising ClusterError.
 
         Raises:
             ClusterError: no answer, or a status of 400 and above; kind and name are the caller's
                 to add.
         """
         limits = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=_CONNECT_SECONDS)
-        data = None if body is None else orjson.dumps(body)
-        with _translated():
+        data = None if body is None else _encode(body, fence)
+        with self._observed(call) as answer, _translated():
             async with await self._open(
                 method, path, params=params, data=data, headers=headers, limits=limits
             ) as response:
+                answer.status = response.status
                 return orjson.loads(await response.read())
 
     @asynccontextmanager
     async def stream(
-        self, path: str, *, params: Mapping[str, str], silence_seconds: float
+        self, call: Call, path: str, *, params: Mapping[str, str], silence_seconds: float
     ) -> AsyncIterator[Lines]:
         """Open a watch; reading fails with ClusterError after `silence_seconds` without a byte."""
         limits = aiohttp.ClientTimeout(
             total=None, sock_connect=_CONNECT_SECONDS, sock_read=silence_seconds
         )
-        with _translated():
+        with self._observed(call) as answer, _translated():
             response = await self._open("GET", path, params=params, limits=limits)
+            answer.status = response.status
         async with response:
             yield Lines(response.content)
+
+    @contextmanager
+    def _observed(self, call: Call) -> Iterator[_Answer]:
+        began, answer = monotonic(), _Answer()
+        try:
+            yield answer
+        except ClusterError as error:
+            self._observe(call, error.status, monotonic() - began)
+            raise
+        self._observe(call, answer.status, monotonic() - began)
 
     async def _open(
         self,
@@ -174,7 +243,7 @@ class Transport:
         path: str,
         *,
         params: Mapping[str, str] | None = None,
-        data: bytes | None = None,
+        data: bytes | _FencedBody | None = None,
         headers: Mapping[str, str] | None = None,
         limits: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import clusters, images, nodes, oci, programs
+from . import clusters, images, metrics_server, nodes, oci, programs
 from .control_plane_config import Options
 from .errors import LocalError
 from .progress import to_stderr
@@ -20,6 +20,7 @@ a first walk:
   kubectl get nodes
   python -m modelyard_local image build operator runtime --load dev
   python -m modelyard_local fake-node dev gpu-1 --gpu 8 --taint
+  python -m modelyard_local metrics dev          kubectl top, HorizontalPodAutoscalers
   python -m modelyard_local down dev             leaves only images and logs; --purge not even those
 
 The first `up` builds Kubernetes from its sources (minutes), the first `image build runtime`
@@ -64,7 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def add_cluster_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """up, down, env, programs."""
+    """up, down, env, metrics, programs."""
     up = commands.add_parser("up", help="bring a cluster up (at once if it runs already)")
     up.add_argument("name")
     up.add_argument(
@@ -87,6 +88,11 @@ def add_cluster_commands(commands: "argparse._SubParsersAction[argparse.Argument
     env = commands.add_parser("env", help='shell lines for a cluster: eval "$(… env NAME)"')
     env.add_argument("name")
     env.set_defaults(run=lambda a: print(format_exports(clusters.find(a.name))))
+    metrics = commands.add_parser(
+        "metrics", help="measure the pods of a cluster: kubectl top, HorizontalPodAutoscalers"
+    )
+    metrics.add_argument("name")
+    metrics.set_defaults(run=lambda a: metrics_server.start(a.name))
     build = commands.add_parser(
         "programs", help="build the pinned programs without starting anything"
     )

@@ -27,6 +27,8 @@ _PROGRAMS = {
     "kubectl": "kubectl",
 }
 _ETCD_PORT = 2379
+# The name in the one client certificate that kwokctl makes.
+_ADMIN = "kwok-admin"
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ def build_config(
 ) -> dict[str, object]:
     """The file that kwokctl creates the cluster from."""
     service_range = {"service-cluster-ip-range": str(addresses.services)}
+    # There is only one of each: with a lease to lose they would end whenever the API is away.
+    alone = {"leader-elect": "false"}
     return {
         "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
         "kind": "KwokctlConfiguration",
@@ -58,7 +62,8 @@ def build_config(
         "componentsPatches": [
             _patch("etcd", build_etcd_arguments(), override=True),
             _patch("kube-apiserver", build_api_server_arguments(files, addresses, options)),
-            _patch("kube-controller-manager", service_range),
+            _patch("kube-controller-manager", service_range | alone),
+            _patch("kube-scheduler", alone),
             _patch("kwok-controller", build_kwok_arguments()),
         ],
     }
@@ -107,6 +112,13 @@ def build_api_server_arguments(
         "kubelet-preferred-address-types": "InternalIP",
         "kubelet-client-certificate": str(certificates / "admin.crt"),
         "kubelet-client-key": str(certificates / "admin.key"),
+        # Aggregated APIs (metrics-server) believe the API server who asks; kwokctl gives it the
+        # certificate for that, but does not publish whom to believe.
+        "requestheader-client-ca-file": str(certificates / "ca.crt"),
+        "requestheader-allowed-names": _ADMIN,
+        "requestheader-username-headers": "X-Remote-User",
+        "requestheader-group-headers": "X-Remote-Group",
+        "requestheader-extra-headers-prefix": "X-Remote-Extra-",
     }
     return arguments | ({"audit-log-maxsize": "1000"} if options.audit else {})
 

@@ -58,6 +58,10 @@ GROUPS = {
         Group("node", tags="no_btrfs,no_zfs", packages=("tool", "./pause")),
         Group("helm"),
         Group("dns"),
+        # The tests' alone: alerts and scrapes are tried with the real programs. No discovery of
+        # clouds, which would double the build.
+        Group("prometheus", tags="remove_all_sd"),
+        Group("metrics-server"),
         # Only where Docker is, and to check kind-config.yaml.
         Group("kind", packages=("tool", "./checkconfig")),
     )

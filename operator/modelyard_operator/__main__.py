@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 
-import kopf
 import uvloop
 from aiohttp import web
 
@@ -15,9 +14,10 @@ from modelyard_kube.errors import ClusterError, ConnectionInvalid
 from modelyard_operator.assembly import Parts, assemble
 from modelyard_operator.cluster import MODELS
 from modelyard_operator.errors import OperatorError, SettingsInvalid
-from modelyard_operator.handlers import build_registry, build_settings
+from modelyard_operator.handlers import watch_models
 from modelyard_operator.health import build_app
 from modelyard_operator.logs import set_up_logging
+from modelyard_operator.metrics import Metrics
 from modelyard_operator.policy import PlatformPolicy, load_policy
 from modelyard_operator.settings import Settings, read_settings
 
@@ -30,10 +30,12 @@ _CLOSE_SECONDS = 10.0
 class Process:
     """One run of the operator."""
 
-    def __init__(self, client: KubeClient, settings: Settings, policy: PlatformPolicy) -> None:
+    def __init__(
+        self, client: KubeClient, settings: Settings, policy: PlatformPolicy, metrics: Metrics
+    ) -> None:
         self._client = client
         self._settings = settings
-        self._parts: Parts = assemble(client, settings, policy)
+        self._parts: Parts = assemble(client, settings, policy, metrics)
         self._stop = asyncio.Event()
         self._kopf_stop = asyncio.Event()
 
@@ -50,14 +52,15 @@ class Process:
                     *(reflector.run() for reflector in self._parts.reflectors),
                     self._parts.recorder.run(),
                     self._parts.reports.run(),
+                    self._parts.sources.run(),
                 )
             ]
             if await self._wait_until_ready():
-                work = group.create_task(self._parts.workers.run(self._parts.reconciler.reconcile))
+                leading = group.create_task(self._parts.leadership.run(self._stop))
                 background.append(group.create_task(self._parts.audit.run()))
                 watch = group.create_task(self._watch())
                 await self._stop.wait()
-                await self._drain(work)
+                await asyncio.wait([leading])
                 await server.cleanup()
                 self._kopf_stop.set()
                 await asyncio.wait([watch], timeout=_CLOSE_SECONDS)
@@ -93,41 +96,26 @@ class Process:
         return True
 
     async def _watch(self) -> None:
-        started = asyncio.Event()
-        registry = build_registry(self._parts.intake, self._client.login)
-        operator = asyncio.ensure_future(
-            kopf.operator(
-                registry=registry,
-                settings=build_settings(),
-                clusterwide=True,
-                standalone=True,
-                ready_flag=started,
-                stop_flag=self._kopf_stop,
-            )
+        await watch_models(
+            self._parts.intake,
+            self._client.login,
+            silence_seconds=self._settings.watch_silence_seconds,
+            patience_seconds=self._settings.patience_seconds,
+            stop=self._kopf_stop,
+            # kopf would stop the watch at once; we drain first.
+            on_start=self._catch_signals,
         )
-        try:
-            await started.wait()
-            # kopf has taken the signals by now. It would stop the watch at once; we drain first.
-            self._catch_signals()
-            logger.info("watching ModelDeployments")
-            await operator
-        finally:
-            operator.cancel()
-        if not self._stop.is_set():
-            raise OperatorError("kopf ended by itself")
-
-    async def _drain(self, work: asyncio.Task[None]) -> None:
-        logger.info("stopping: finishing the work in progress")
-        self._parts.workers.stop()
-        await asyncio.wait([work], timeout=self._settings.drain_seconds)
-        # Cut off in the middle of something: the next process finds out and goes on.
-        work.cancel()
 
     async def _serve(self) -> web.AppRunner:
         parts = self._parts
         app = build_app(
             live={"watches": parts.is_hearing, "workers": parts.is_moving},
-            ready={"caches": parts.is_synced, "running": lambda: not self._stop.is_set()},
+            # Not that it leads: a rolling update waits for standbys to be ready.
+            ready={
+                "caches": parts.is_synced,
+                "lease": lambda: parts.election.has_looked,
+                "running": lambda: not self._stop.is_set(),
+            },
             registry=parts.metrics.registry,
             refresh=parts.refresh_gauges,
         )
@@ -140,9 +128,15 @@ class Process:
 
 async def run(settings: Settings, policy: PlatformPolicy) -> None:
     """Connect, run, and close the connections."""
-    client = await KubeClient.connect(settings.kubeconfig, user_agent="modelyard-operator")
+    metrics = Metrics()
+    client = await KubeClient.connect(
+        settings.kubeconfig,
+        # Which of the replicas it was stands in the API server's audit log.
+        user_agent=f"modelyard-operator/{settings.pod_name}",
+        observe=metrics.observe_call,
+    )
     try:
-        await Process(client, settings, policy).run()
+        await Process(client, settings, policy, metrics).run()
     finally:
         await client.close()
 
@@ -164,6 +158,9 @@ def main() -> int:
         status = 1
         for fault in faults.exceptions:
             logger.critical("ending: %s", fault)
+    except* Exception as faults:
+        status = 1
+        logger.critical("ending: a fault of ours", exc_info=faults)
     return status
 
 

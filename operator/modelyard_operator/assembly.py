@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import random
+from secrets import token_hex
 from time import monotonic
 from typing import Any
 
@@ -10,19 +11,27 @@ from modelyard_api.meta import GROUP
 from modelyard_kube.backoff import Backoff
 from modelyard_kube.client import KubeClient
 from modelyard_kube.events import EventRecorder
+from modelyard_kube.lease_election import LeaseElection, SystemClock
 from modelyard_kube.reflector import Reflector, WatchSettings
-from modelyard_kube.resources import DEPLOYMENTS, PODS, SERVICES
+from modelyard_kube.resources import DEPLOYMENTS, NETWORK_POLICIES, PODS, SERVICES
 from modelyard_operator.applying import Applier
 from modelyard_operator.audit import Audit
-from modelyard_operator.cluster import KubeCluster
+from modelyard_operator.cluster import MODELS, KubeCluster
 from modelyard_operator.desired.names import CHILD_SELECTOR
 from modelyard_operator.intake import Intake
+from modelyard_operator.leadership import Leadership
 from modelyard_operator.metrics import Metrics
 from modelyard_operator.policy import PlatformPolicy
-from modelyard_operator.projection import project_deployment, project_pod, project_service
+from modelyard_operator.projection import (
+    project_deployment,
+    project_network_policy,
+    project_pod,
+    project_service,
+)
 from modelyard_operator.reconciler import Reconciler
 from modelyard_operator.records import ChildRecord, Key, PodRecord
 from modelyard_operator.reports import ReportReader
+from modelyard_operator.resolving import Resolver
 from modelyard_operator.settings import Settings
 from modelyard_operator.workers import Workers
 from modelyard_operator.workqueue import WorkQueue
@@ -43,10 +52,13 @@ class Parts:
     queue: WorkQueue[Key]
     workers: Workers
     reconciler: Reconciler
+    election: LeaseElection
+    leadership: Leadership
     intake: Intake
     reflectors: tuple[Reflector[Any], ...]
     recorder: EventRecorder
     reports: ReportReader
+    sources: Resolver
     audit: Audit
     metrics: Metrics
 
@@ -70,14 +82,28 @@ class Parts:
         self.metrics.delayed.set(self.queue.delayed)
         self.metrics.running.set(self.queue.running)
         self.metrics.longest.set(self.queue.longest_running_seconds())
+        self.metrics.oldest.set(self.queue.oldest_waiting_seconds())
+        self.metrics.leader.set(self.election.may_write())
         self.metrics.objects.set(len(self.intake))
+        self.metrics.set_phases(self.reconciler.phases)
         self.metrics.dropped.set(self.recorder.dropped)
+        last_heard = {each.resource.plural: each.last_active for each in self.reflectors}
+        for resource, moment in {**last_heard, MODELS.plural: self.audit.last_good}.items():
+            self.metrics.watch_age.labels(resource).set(monotonic() - moment)
 
 
-def assemble(client: KubeClient, settings: Settings, policy: PlatformPolicy) -> Parts:
-    """Build everything around one client."""
-    metrics = Metrics()
-    queue: WorkQueue[Key] = WorkQueue(tenant=_tenant, now=monotonic, random=random)
+def assemble(
+    client: KubeClient, settings: Settings, policy: PlatformPolicy, metrics: Metrics
+) -> Parts:
+    """Build everything around one client; only the election writes without holding the lease."""
+    election = _build_election(client, settings)
+    client = client.fenced(election.check)
+    queue: WorkQueue[Key] = WorkQueue(
+        tenant=_tenant,
+        now=monotonic,
+        random=random,
+        patience_seconds=settings.patience_seconds,
+    )
     workers = Workers(queue, metrics, count=settings.workers)
     reports = ReportReader(
         port=settings.report_port,
@@ -85,24 +111,47 @@ def assemble(client: KubeClient, settings: Settings, policy: PlatformPolicy) -> 
         on_report=workers.add,
         on_retry=workers.add_after,
     )
-    children = _watch_children(client, workers)
-    pods = _watch_pods(client, workers, reports)
+    sources = Resolver(
+        policy.hugging_face.endpoint,
+        timeout_seconds=settings.hub_timeout_seconds,
+        now=monotonic,
+        on_answer=workers.add,
+    )
+    children = _watch_children(client, workers, settings)
+    pods = _watch_pods(client, workers, reports, settings)
     recorder = EventRecorder(client, component=f"{GROUP}/operator", instance=settings.pod_name)
     cluster = KubeCluster(client, children=children, pods=pods, recorder=recorder, metrics=metrics)
     applier = Applier(
         cluster, now=monotonic, random=random, reapply_seconds=settings.reapply_seconds
     )
     intake = Intake(workers.add)
+    reconciler = Reconciler(
+        cluster,
+        reports,
+        sources,
+        applier,
+        policy,
+        now=monotonic,
+        today=lambda: datetime.now(UTC),
+    )
     return Parts(
         queue=queue,
         workers=workers,
-        reconciler=Reconciler(
-            cluster, reports, applier, policy, now=monotonic, today=lambda: datetime.now(UTC)
+        reconciler=reconciler,
+        election=election,
+        leadership=Leadership(
+            election,
+            workers,
+            reconciler,
+            recorder,
+            find_known=intake.snapshot,
+            drain_seconds=settings.drain_seconds,
         ),
         intake=intake,
         reflectors=(*children.values(), pods),
         recorder=recorder,
         reports=reports,
+        sources=sources,
         audit=Audit(
             client,
             intake,
@@ -114,7 +163,21 @@ def assemble(client: KubeClient, settings: Settings, policy: PlatformPolicy) -> 
     )
 
 
-def _watch_children(client: KubeClient, workers: Workers) -> dict[str, Reflector[ChildRecord]]:
+def _build_election(client: KubeClient, settings: Settings) -> LeaseElection:
+    return LeaseElection(
+        client,
+        settings.namespace,
+        settings.lease_name,
+        # A new process is another candidate, even in the same pod.
+        identity=f"{settings.pod_name}_{token_hex(4)}",
+        random=random,
+        clock=SystemClock(),
+    )
+
+
+def _watch_children(
+    client: KubeClient, workers: Workers, settings: Settings
+) -> dict[str, Reflector[ChildRecord]]:
     def on_change(old: ChildRecord | None, new: ChildRecord | None) -> None:
         if record := new or old:
             workers.add_after(_owner(record), _SETTLE_SECONDS)
@@ -126,18 +189,23 @@ def _watch_children(client: KubeClient, workers: Workers) -> dict[str, Reflector
             project=project,
             index=_owner,
             on_change=on_change,
-            backoff=Backoff(random=random),
-            settings=WatchSettings(selector=CHILD_SELECTOR),
+            backoff=Backoff(random=random, max_seconds=settings.patience_seconds),
+            settings=_build_watch(settings),
         )
         for resource, project in (
             (DEPLOYMENTS, project_deployment),
             (SERVICES, project_service),
+            (NETWORK_POLICIES, project_network_policy),
         )
     }
 
 
+def _build_watch(settings: Settings) -> WatchSettings:
+    return WatchSettings(selector=CHILD_SELECTOR, silence_seconds=settings.watch_silence_seconds)
+
+
 def _watch_pods(
-    client: KubeClient, workers: Workers, reports: ReportReader
+    client: KubeClient, workers: Workers, reports: ReportReader, settings: Settings
 ) -> Reflector[PodRecord]:
     """Watch all model pods.
 
@@ -149,7 +217,7 @@ def _watch_pods(
     def on_change(old: PodRecord | None, new: PodRecord | None) -> None:
         if old and (new is None or new.uid != old.uid):
             reports.forget(old.uid)
-        elif old and new and new.is_ready and not old.is_ready:
+        elif workers.is_working and old and new and new.is_ready and not old.is_ready:
             # Asked at once, it has mostly answered by the time the model counts as ready.
             reports.want(_owner(new), new)
         if record := new or old:
@@ -161,8 +229,8 @@ def _watch_pods(
         project=project_pod,
         index=_owner,
         on_change=on_change,
-        backoff=Backoff(random=random),
-        settings=WatchSettings(selector=CHILD_SELECTOR),
+        backoff=Backoff(random=random, max_seconds=settings.patience_seconds),
+        settings=_build_watch(settings),
     )
 
 

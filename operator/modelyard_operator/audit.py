@@ -6,6 +6,7 @@ can end without anybody noticing. The reflectors of children need no such help.
 
 import asyncio
 import logging
+from time import monotonic
 
 from modelyard_kube.backoff import Backoff
 from modelyard_kube.client import KubeClient
@@ -36,6 +37,8 @@ class Audit:
         self._metrics = metrics
         self._backoff = backoff
         self._every_seconds = every_seconds
+        #: When a comparison last found that the watch had told everything.
+        self.last_good = monotonic()
 
     async def run(self) -> None:
         """Compare until cancelled.
@@ -68,4 +71,6 @@ class Audit:
         self._metrics.lag.set(self._intake.owed)
         if self._intake.owed:
             logger.warning("audit found %d objects whose events are missing", self._intake.owed)
+        else:
+            self.last_good = monotonic()
         return is_alive

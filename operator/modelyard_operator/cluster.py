@@ -115,8 +115,8 @@ class KubeCluster:
         """Server-side apply of the whole status.
 
         A field that is not sent any more goes, since nobody else owns it; a merge patch would
-        need a null for each. The uid keeps it off an object of the same name made since. There is
-        no resourceVersion: a spec changed in between shows in observedGeneration.
+        need a null for each. The uid keeps it off an object of the same name made since, and the
+        resourceVersion off one that another operator, who leads by now, has written meanwhile.
         """
         self._metrics.writes.labels("Status").inc()
         body = {
@@ -126,6 +126,7 @@ class KubeCluster:
                 "name": metadata.name,
                 "namespace": metadata.namespace,
                 "uid": metadata.uid,
+                "resourceVersion": metadata.resource_version,
             },
             "status": dump_status(status),
         }

@@ -1,5 +1,6 @@
 """The story of one object: read it, judge it, make its children so, and say how it stands."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -111,7 +112,7 @@ class Reconciler:
 
     async def _pursue(self, key: Key, md: ModelDeployment) -> Recheck:
         try:
-            live = {kind: await self._applier.find(md.metadata, kind) for kind in self._kinds}
+            live = await self._find_children(md.metadata)
         except ChildLeftOver as left_over:
             return await self._wait(key, md, Observed(obstacle=str(left_over)), _LEFT_OVER_SECONDS)
         target: Rendering | None = None
@@ -129,6 +130,17 @@ class Reconciler:
         status = self._summarise(key, md, target, obstructed)
         pace = await self._publish(key, md.metadata, md.status, status)
         return _earliest(pace, recheck, self._applier.seconds_until_due(key))
+
+    async def _find_children(self, owner: Metadata) -> dict[str, ChildRecord | None]:
+        """Look for all at once: of a new object each is a request."""
+        looks = (self._applier.find(owner, kind) for kind in self._kinds)
+        found = await asyncio.gather(*looks, return_exceptions=True)
+        children: dict[str, ChildRecord | None] = {}
+        for kind, child in zip(self._kinds, found, strict=True):
+            if isinstance(child, BaseException):
+                raise child
+            children[kind] = child
+        return children
 
     def _choose(self, md: ModelDeployment, live: ChildRecord | None) -> Rendering | None:
         """Return what to serve, None while its commit is being asked for."""

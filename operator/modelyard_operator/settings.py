@@ -18,21 +18,33 @@ class Settings:
     kubeconfig: str = ""
     """Empty: the pod's service account."""
     pod_name: str = "modelyard-operator"
-    """Who posts the Events."""
+    """Who posts the Events and holds the lease."""
+    namespace: str = "default"
+    """Where the lease lies."""
+    lease_name: str = "modelyard-operator"
+    """Of all operators of one cluster, only the holder of this lease writes."""
     probe_port: int = 8080
     probe_host: str = ""
     """Address that the probe and metrics server binds; empty binds all."""
-    workers: int = 16
+    workers: int = 64
+    """Few would wait in vain: the API server makes Services one at a time, so that in a burst each
+    takes its time, while the other writes of other objects could go on."""
     log_level: str = "info"
     """One of LOG_LEVELS."""
     audit_seconds: float = 120.0
     """How often all objects are listed (metadata only) and compared with what was seen."""
+    watch_silence_seconds: float = 90.0
+    """For how long a watch may be silent; the API server sends a bookmark every minute."""
+    patience_seconds: float = 15.0
+    """How late at most it is noticed that an API server that was away is there again."""
     reapply_seconds: float = 3600.0
     """How often each child is applied again although nothing seems to have changed."""
     drain_seconds: float = 10.0
     """How long the work in progress may take after SIGTERM."""
     report_port: int = 9090
     report_timeout_seconds: float = 2.0
+    hub_timeout_seconds: float = 15.0
+    """How long the hub may take to say which commit a revision is."""
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:

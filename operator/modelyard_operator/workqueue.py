@@ -13,6 +13,7 @@ from itertools import count
 from typing import Generic, TypeVar
 
 from modelyard_kube.backoff import full_jitter
+from modelyard_operator.breaker import Breaker
 
 K = TypeVar("K", bound=Hashable)
 
@@ -76,6 +77,7 @@ class WorkQueue(Generic[K]):
         random: Callable[[], float],
         base_seconds: float = 0.5,
         max_seconds: float = 300.0,
+        patience_seconds: float = 15.0,
     ) -> None:
         self._tenant = tenant
         self._now = now
@@ -89,6 +91,8 @@ class WorkQueue(Generic[K]):
         self._due: dict[K, float] = {}
         self._timers: list[tuple[float, int, K]] = []
         self._failures: dict[K, int] = {}
+        self._outage_seconds = min(patience_seconds, max_seconds)
+        self._breaker = Breaker(now=now, random=random, patience_seconds=patience_seconds)
         self._turn = 0
         self._order = count()  # so that equal times never compare keys
 
@@ -108,6 +112,11 @@ class WorkQueue(Generic[K]):
     def longest_running_seconds(self) -> float:
         """How long the oldest work in progress has taken so far."""
         return self._now() - min(self._running.values(), default=self._now())
+
+    def oldest_waiting_seconds(self) -> float:
+        """How long the key has waited that has waited longest."""
+        oldest = next(iter(self._waiting.values()), None)  # keys stand in the order they came
+        return 0.0 if oldest is None else self._now() - oldest.since
 
     def add(self, key: K, priority: Priority = Priority.NORMAL) -> None:
         """Have a key looked at. While it is being worked on, this means once more afterwards."""
@@ -134,26 +143,44 @@ class WorkQueue(Generic[K]):
             self._due[key] = due
             heapq.heappush(self._timers, (due, next(self._order), key))
 
-    def retry(self, key: K, at_least: float | None = None) -> float:
-        """Have a key that failed looked at after its backoff; returns the wait in seconds."""
+    def retry(self, key: K, at_least: float | None = None, *, is_outage: bool = False) -> float:
+        """Have a key that failed looked at after its backoff; returns the wait in seconds.
+
+        In an outage the key waits for the API server and not for itself: never for long, so that
+        none sleeps on when it is over, while the breaker bounds what all of them ask together.
+        """
         failures = self._failures.get(key, 0) + 1
         self._failures[key] = failures
+        cap = self._outage_seconds if is_outage else self._max_seconds
         wait = full_jitter(
-            failures,
-            base_seconds=self._base_seconds,
-            max_seconds=self._max_seconds,
-            random=self._random,
+            failures, base_seconds=self._base_seconds, max_seconds=cap, random=self._random
         )
         wait = max(wait, at_least or 0.0)
+        if is_outage:
+            self._breaker.strike(key, at_least or 0.0)
+        else:
+            self._breaker.close()
         self.add_after(key, wait)
         return wait
 
     def succeed(self, key: K) -> None:
-        """Forget a key's failures."""
+        """Forget a key's failures, and end the outage."""
         self._failures.pop(key, None)
+        self._breaker.close()
+
+    def clear(self) -> None:
+        """Forget every key that is not being worked on."""
+        for level in self._levels:
+            level.tenants.clear()
+        for keys in (self._waiting, self._again, self._due, self._failures):
+            keys.clear()
+        self._timers.clear()
+        self._breaker.close()
 
     def take(self) -> Taken[K] | None:
         """Return the next key, None when nothing is to be done now. `done` must follow."""
+        if self._breaker.hold_seconds():
+            return None
         self._wake()
         filled = [level for level in self._levels if level.tenants]
         if not filled:
@@ -164,6 +191,7 @@ class WorkQueue(Generic[K]):
         level.remove(tenant, key)
         waited = self._now() - self._waiting.pop(key).since
         self._running[key] = self._now()
+        self._breaker.let_one_pass()
         return Taken(key, waited)
 
     def done(self, key: K) -> float:
@@ -175,7 +203,11 @@ class WorkQueue(Generic[K]):
         return took
 
     def seconds_until_due(self) -> float | None:
-        """Return how long until a delayed key is due, None when none is."""
+        """Return how long until a key is to be taken, None when nothing but `add` brings one."""
+        due = 0.0 if self._waiting else self._seconds_until_timer()
+        return None if due is None else max(due, self._breaker.hold_seconds())
+
+    def _seconds_until_timer(self) -> float | None:
         while self._timers:
             due, _, key = self._timers[0]
             if self._due.get(key) == due:
@@ -184,6 +216,6 @@ class WorkQueue(Generic[K]):
         return None
 
     def _wake(self) -> None:
-        while self.seconds_until_due() == 0.0:
+        while self._seconds_until_timer() == 0.0:
             _, _, key = heapq.heappop(self._timers)
             self.add(key, Priority.NORMAL)

@@ -2,12 +2,14 @@
 
 import os
 import uuid
+from contextlib import contextmanager
 
 import pytest
 import yaml
 
 from examples import demo
 from modelyard_local import clusters, images
+from modelyard_local.control_plane_config import Options
 from tests.support.waiting import wait_for
 
 MDL = "modeldeployments.modelyard.dev"
@@ -17,7 +19,7 @@ MDL = "modeldeployments.modelyard.dev"
 def cluster():
     """A cluster with a real node. MODELYARD_KEEP=1 leaves it up for a look afterwards."""
     name = os.environ.get("MODELYARD_TEST_CLUSTER", "e2e")
-    yield clusters.up(name)
+    yield clusters.up(name, options=Options(audit=True))
     if not os.environ.get("MODELYARD_KEEP"):
         clusters.down(name)
 
@@ -29,6 +31,35 @@ def installed(cluster):
     images.load(cluster, *built.values())
     demo.install_chart(cluster, built["operator"], built["runtime"])
     return cluster
+
+
+@contextmanager
+def changing_values(cluster):
+    """Yield what changes values of the chart, as an administrator does; undone afterwards."""
+    where = ("--namespace", demo.SYSTEM_NAMESPACE, "--wait", "--timeout", "3m")
+
+    def change(*settings):
+        values = (part for setting in settings for part in ("--set", setting))
+        chart = str(demo.ROOT / "charts" / "modelyard")
+        cluster.helm("upgrade", "modelyard", chart, "--reuse-values", *where, *values)
+
+    before = find_release(cluster)["revision"]
+    yield change
+    if find_release(cluster)["revision"] != before:
+        cluster.helm("rollback", "modelyard", before, *where)
+
+
+@pytest.fixture
+def change_values(installed):
+    """What changes values of the chart for one test."""
+    with changing_values(installed) as change:
+        yield change
+
+
+def find_release(cluster):
+    """The chart's release, as helm lists it."""
+    listed = cluster.helm("list", "--namespace", demo.SYSTEM_NAMESPACE, "-o", "yaml")
+    return yaml.safe_load(listed)[0]
 
 
 @pytest.fixture(scope="session")

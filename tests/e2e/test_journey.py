@@ -97,7 +97,7 @@ def test_deleting_while_the_operator_is_stopped_leaves_no_children(namespace, mo
             seconds=60,
         )
     finally:
-        namespace.cluster.kubectl("scale", "--replicas=1", *operator)
+        namespace.cluster.kubectl("scale", "--replicas=2", *operator)
         namespace.cluster.kubectl("rollout", "status", *operator, "--timeout=60s")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from modelyard_local import clusters
+from modelyard_local.control_plane_config import Options
 
 CRD = Path(__file__).parents[2] / "crds" / "modeldeployment.yaml"
 
@@ -15,7 +16,8 @@ CRD = Path(__file__).parents[2] / "crds" / "modeldeployment.yaml"
 def control_plane():
     """A cluster without a real node, with the CRD. MODELYARD_KEEP=1 leaves it up."""
     name = os.environ.get("MODELYARD_TEST_CONTROL_PLANE", "it")
-    cluster = clusters.up(name, node=False)
+    # Who has written what is read from the audit log.
+    cluster = clusters.up(name, node=False, options=Options(audit=True))
     cluster.kubectl("apply", "-f", str(CRD))
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRD))
     yield cluster

@@ -57,10 +57,11 @@ class OperatorProcess:
         return self
 
     def stop(self, number=signal.SIGTERM):
-        """Stop and return the exit status."""
+        """Stop and return the exit status; where it has ended by itself, that one."""
         if self.process is None:
             return None
-        self.process.send_signal(number)
+        if self.process.poll() is None:
+            self.process.send_signal(number)
         status = self.process.wait(timeout=30)
         self.process = None
         return status
@@ -105,12 +106,16 @@ class OperatorProcess:
         """All reconciles that ended well so far."""
         return self.metric('modelyard_operator_reconciles_total{outcome="done"}')
 
+    def is_ready(self):
+        """Whether it runs and says that it is ready."""
+        try:
+            return bool(self.ask("/readyz"))
+        except OSError:
+            return False
+
     def _is_ready(self):
         assert self.process.poll() is None, self.log()
-        try:
-            return self.ask("/readyz")
-        except OSError:
-            return None
+        return self.is_ready()
 
 
 def read_namespace(kubeconfig):

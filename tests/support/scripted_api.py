@@ -50,10 +50,13 @@ class ScriptedApi:
 
     async def send(self, kind, body):
         """Tell all watchers."""
-        line = json.dumps({"type": kind, "object": body}).encode() + b"\n"
+        await self.send_line(json.dumps({"type": kind, "object": body}))
+
+    async def send_line(self, line):
+        """Write a line to all watchers."""
         for stream in list(self.watches):
             with suppress(ConnectionError):
-                await stream.write(line)
+                await stream.write(line.encode() + b"\n")
 
     async def wait_watches(self, count):
         """Wait until so many watches have been opened in all."""

@@ -2,15 +2,13 @@
 
 import json
 import uuid
-from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.support.kubectl import Namespace, build_kwok_node
+from tests.support.operator_account import operator_account
 from tests.support.operator_process import OperatorProcess
-
-CHART = Path(__file__).parents[3] / "charts" / "modelyard"
 
 
 @pytest.fixture(scope="session")
@@ -26,23 +24,17 @@ def node(control_plane):
 @pytest.fixture(scope="session")
 def service_account(control_plane, tmp_path_factory):
     """A kubeconfig with the rights that the chart gives, so that no test passes with more."""
-    name = f"operator-{uuid.uuid4().hex[:6]}"
-    rights = control_plane.helm(
-        *("template", name, str(CHART), "--namespace", name),
-        *("--show-only", "templates/operator/rbac.yaml"),
-        *("--show-only", "templates/operator/serviceaccount.yaml"),
-    )
-    control_plane.kubectl("create", "namespace", name)
-    control_plane.kubectl("apply", "-f", "-", input=rights)
-    account = f"{name}-modelyard-operator"
-    token = control_plane.kubectl("create", "token", account, "-n", name, "--duration=4h").strip()
-    config = yaml.safe_load(control_plane.kubeconfig.read_text())
-    config["users"] = [{"name": user["name"], "user": {"token": token}} for user in config["users"]]
-    path = tmp_path_factory.mktemp("login") / "kubeconfig"
-    path.write_text(yaml.safe_dump(config))
-    yield path
-    control_plane.kubectl("delete", "-f", "-", input=rights)
-    control_plane.kubectl("delete", "namespace", name, "--wait=false")
+    with operator_account(control_plane) as account:
+        config = yaml.safe_load(control_plane.kubeconfig.read_text())
+        # As kubectl has it, the context names the namespace: the operator's lease lies in it.
+        for context in config["contexts"]:
+            context["context"]["namespace"] = account.namespace
+        config["users"] = [
+            {"name": user["name"], "user": {"token": account.token}} for user in config["users"]
+        ]
+        path = tmp_path_factory.mktemp("login") / "kubeconfig"
+        path.write_text(yaml.safe_dump(config))
+        yield path
 
 
 @pytest.fixture(scope="session")

@@ -2,21 +2,28 @@
 
 import signal
 import time
+import uuid
 
 import pytest
 
-from tests.support.kubectl import MDL, build_manifest
+from tests.support.kubectl import MDL, Namespace, build_manifest
 from tests.support.operator_process import POLICY, OperatorProcess
 
 COUNT = 30
 MANY = 200
 
 
-@pytest.fixture
-def many(team):
-    """Many models that serve."""
+@pytest.fixture(scope="module")
+def many(control_plane, operator):
+    """A namespace with many models that serve."""
+    if operator.process is None:
+        operator.start()
+    team = Namespace(control_plane, f"test-{uuid.uuid4().hex[:8]}", operator.log)
+    control_plane.kubectl("create", "namespace", team.name)
     team.apply_all([build_manifest(f"model-{number:03}") for number in range(MANY)])
     wait_all_ready(team, MANY)
+    yield team
+    control_plane.kubectl("delete", "namespace", team.name, "--wait=false")
 
 
 def wait_all_ready(team, count=COUNT):
@@ -37,30 +44,28 @@ def wait_quiet(operator, seconds=2.0):
     raise AssertionError("the operator does not come to rest")
 
 
-@pytest.mark.usefixtures("many")
-def test_a_restart_over_many_objects_writes_nothing(team, operator):
+def test_a_restart_over_many_objects_writes_nothing(many, operator):
     wait_quiet(operator)
-    before = team.versions()
+    before = many.versions()
     operator.restart()
-    team.wait(lambda: operator.reconciles() >= MANY, "all looked at again")
+    many.wait(lambda: operator.reconciles() >= MANY, "all looked at again")
     wait_quiet(operator)
     assert operator.writes() == 0
-    assert team.versions() == before
+    assert many.versions() == before
 
 
-@pytest.mark.usefixtures("many")
-def test_an_upgrade_of_the_platform_restarts_no_model(team, operator):
+def test_an_upgrade_of_the_platform_restarts_no_model(many, operator):
     wait_quiet(operator)
-    before = team.versions()
+    before = many.versions()
     operator.restart(policy=POLICY.replace(":test", ":next") + "defaults: {cpu: '1', memory: 2Gi}")
-    team.wait(lambda: operator.reconciles() >= MANY, "all looked at again")
-    assert team.versions() == before
+    many.wait(lambda: operator.reconciles() >= MANY, "all looked at again")
+    assert many.versions() == before
     # A model that is changed takes the new values; its neighbours keep theirs.
-    team.apply("model-000", uri="oci://registry.example.com/models/next:1")
-    team.wait_ready("model-000")
-    containers = team.get("deployment", "model-000")["spec"]["template"]["spec"]["containers"]
+    many.apply("model-000", uri="oci://registry.example.com/models/next:1")
+    many.wait_ready("model-000")
+    containers = many.get("deployment", "model-000")["spec"]["template"]["spec"]["containers"]
     assert containers[0]["image"].endswith(":next")
-    assert {k: v for k, v in team.versions().items() if k[1] != "model-000"} == {
+    assert {k: v for k, v in many.versions().items() if k[1] != "model-000"} == {
         k: v for k, v in before.items() if k[1] != "model-000"
     }
     operator.restart(policy=POLICY)

@@ -101,6 +101,23 @@ async def test_an_event_that_cannot_be_posted_is_given_up(api, recorder):
     assert recorder.dropped == 1
 
 
+async def test_what_was_told_is_posted_before_the_end(api, recorder):
+    task = asyncio.create_task(recorder.run())
+    for number in range(3):
+        recorder.emit(SUBJECT, Notice("Normal", "Ready", str(number)))
+    await recorder.flush(limit_seconds=5)
+    assert len(api.requests) == 3
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_an_end_does_not_wait_for_events_for_long(recorder, caplog):
+    caplog.set_level("INFO")
+    recorder.emit(SUBJECT, NOTICE)
+    await recorder.flush(limit_seconds=0.01)
+    assert caplog.messages == ["events not posted in time: 1"]
+
+
 async def test_a_full_queue_drops_and_counts(recorder):
     for number in range(1100):
         subject = Subject("v1", "X", "ns", f"x{number}", f"uid-{number}")

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 import pytest
+from aiohttp import web
 
 from modelyard_kube.backoff import Backoff
 from modelyard_kube.reflector import Reflector, WatchSettings
@@ -139,8 +140,29 @@ async def test_an_error_in_the_watch_is_survived(api, watch):
     await watched.wait_told((None, 1))
 
 
+@pytest.mark.parametrize(
+    "line",
+    ['{"type": "MODI', "{}", '{"type": "ADDED", "object": {}}', "[]", '{"type": "ERROR"}'],
+)
+async def test_a_line_that_is_no_event_is_survived(api, watch, line):
+    watched = await watch()
+    await api.wait_watches(1)
+    await api.send_line(line)
+    await api.wait_watches(2)
+    await api.send("ADDED", api.put("x", value=1))
+    await watched.wait_told((None, 1))
+
+
 async def test_a_list_that_is_refused_is_tried_again(api, watch):
     api.answers = [refusal(403, "Forbidden"), refusal(429), refusal(500)]
+    api.put("x", value=1)
+    watched = await watch()
+    assert watched.told == [(None, 1)]
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"items": []}, None])
+async def test_an_answer_that_is_no_list_is_survived(api, watch, answer):
+    api.answers = [web.json_response(answer)]
     api.put("x", value=1)
     watched = await watch()
     assert watched.told == [(None, 1)]

@@ -40,6 +40,14 @@ def test_services_get_a_range_for_many_and_the_api_is_reachable_from_pods():
     assert config["options"]["kubeApiserverCertSANs"] == ["10.160.0.1", "172.30.255.2"]
 
 
+def test_aggregated_apis_are_told_whom_to_believe():
+    config = control_plane_config.build_config(FILES, Addresses(0), Path("/bin-x"), Options())
+    api_server = arguments_of(config, "kube-apiserver")
+    assert api_server["requestheader-client-ca-file"] == f"{FILES.kwok}/pki/ca.crt"
+    # One authority signs all certificates, so a name must tell the API server's from others.
+    assert api_server["requestheader-allowed-names"] == "kwok-admin"
+
+
 def test_kwok_plays_marked_nodes_only():
     config = control_plane_config.build_config(FILES, Addresses(0), Path("/bin-x"), Options())
     assert arguments_of(config, "kwok-controller") == {

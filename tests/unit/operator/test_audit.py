@@ -65,3 +65,15 @@ async def test_an_object_that_the_watch_has_told_of_is_no_news(api, audit, intak
     intake.take(KEY, Stamp("u", 1, is_leaving=False), Priority.HIGH)
     assert await audit._compare()
     assert added == [KEY]
+
+
+async def test_only_a_comparison_that_finds_nothing_missing_renews_the_watchs_age(
+    api, audit, intake
+):
+    put(api)
+    before = audit.last_good
+    await audit._compare()
+    assert audit.last_good == before
+    intake.take(KEY, Stamp("u", 1, is_leaving=False), Priority.HIGH)
+    await audit._compare()
+    assert audit.last_good > before

@@ -39,6 +39,7 @@ def drain(queue):
     keys = []
     while (key := take(queue)) is not None:
         keys.append(key)
+        queue.succeed(key)
         queue.done(key)
     return keys
 
@@ -47,6 +48,18 @@ def test_a_key_added_twice_is_worked_on_once(queue):
     queue.add(("a", 1))
     queue.add(("a", 1))
     assert drain(queue) == [("a", 1)]
+
+
+def test_the_age_of_what_has_waited_longest_is_known(queue, clock):
+    assert queue.oldest_waiting_seconds() == 0
+    queue.add(("a", 1))
+    clock.now += 5
+    queue.add(("b", 1))
+    clock.now += 2
+    queue.add(("a", 1), Priority.HIGH)  # more urgent now, and no younger
+    assert queue.oldest_waiting_seconds() == 7
+    assert take(queue) == ("a", 1)
+    assert queue.oldest_waiting_seconds() == 2
 
 
 def test_a_cleared_queue_keeps_only_what_is_in_work(queue, clock):
@@ -122,6 +135,62 @@ def test_the_wait_is_anything_up_to_the_backoff(clock):
 
 def test_a_server_that_asks_for_more_patience_gets_it(queue):
     assert queue.retry(("a", 1), at_least=7) == 7
+
+
+def fail_all(queue, keys):
+    """Every key is taken once and meets an API server that is away."""
+    for key in keys:
+        queue.add(key)
+    taken = [take(queue) for _ in keys]
+    for key in taken:
+        queue.retry(key, is_outage=True)
+        queue.done(key)
+    return taken
+
+
+def test_in_an_outage_no_key_waits_for_more_than_fifteen_seconds(queue):
+    waits = [queue.retry(("a", 1), is_outage=True) for _ in range(8)]
+    assert waits == [0.5, 1, 2, 4, 8, 15, 15, 15]
+
+
+def test_in_an_outage_one_key_asks_for_all(queue, clock):
+    keys = [("a", number) for number in range(100)]
+    fail_all(queue, keys[:20])
+    for key in keys[20:]:
+        queue.add(key)
+    asked, began = [], clock.now
+    while clock.now < began + 300:
+        key = take(queue)
+        if key is None:
+            clock.now += max(queue.seconds_until_due(), 0.01)
+            continue
+        asked.append(clock.now)
+        queue.retry(key, is_outage=True)
+        queue.done(key)
+    assert len(asked) <= 25
+
+
+def test_the_first_success_after_an_outage_lets_all_go_on(queue, clock):
+    keys = [("a", number) for number in range(100)]
+    fail_all(queue, keys[:20])
+    for key in keys[20:]:
+        queue.add(key)
+    assert take(queue) is None
+    clock.now += queue.seconds_until_due()
+    first = take(queue)
+    assert take(queue) is None
+    queue.succeed(first)
+    queue.done(first)
+    clock.now += 15
+    assert sorted([first, *drain(queue)]) == keys
+
+
+def test_keys_refused_for_reasons_of_their_own_are_no_outage(queue):
+    keys = [("a", number) for number in range(10)]
+    for key in keys:
+        queue.retry(key)
+    queue.add(("a", "changed"))
+    assert take(queue) == ("a", "changed")
 
 
 def test_a_changed_object_goes_before_those_that_are_only_looked_at(queue):
@@ -202,9 +271,9 @@ class Machine(RuleBasedStateMachine):
         self.queue.add_after(key, seconds)
         self.owed.add(key)
 
-    @rule(key=KEYS)
-    def retry(self, key):
-        self.queue.retry(key)
+    @rule(key=KEYS, is_outage=st.booleans())
+    def retry(self, key, is_outage):
+        self.queue.retry(key, is_outage=is_outage)
         self.owed.add(key)
 
     @rule(seconds=st.floats(0, 50))
@@ -239,6 +308,7 @@ class Machine(RuleBasedStateMachine):
         if not hasattr(self, "queue"):
             return
         for key in self.running:
+            self.queue.succeed(key)
             self.queue.done(key)
         self.clock.now += 1e6
         assert set(drain(self.queue)) >= self.owed

@@ -1,0 +1,128 @@
+"""What an administrator changes in the chart, and what that does to models that run."""
+
+import json
+import time
+from datetime import UTC, datetime
+
+import yaml
+
+from examples import demo
+from modelyard_local import nodes, state
+from tests.support.kubectl import MDL
+from tests.support.waiting import wait_for
+
+RESOURCE = "accelerator.example.com/card"
+OPERATOR = f"system:serviceaccount:{demo.SYSTEM_NAMESPACE}:modelyard-operator"
+WRITES = ("create", "update", "patch", "delete")
+
+
+def read_audit(cluster, since):
+    """Writes of the operator since then, as (verb, resource, subresource, name)."""
+    log = state.files_of(cluster.name).logs / "audit.log"
+    entries = map(json.loads, log.read_text().splitlines())
+    return [
+        (
+            entry["verb"],
+            *(entry["objectRef"].get(k, "") for k in ("resource", "subresource", "name")),
+        )
+        for entry in entries
+        if entry["user"]["username"] == OPERATOR
+        and entry["verb"] in WRITES
+        and entry["requestReceivedTimestamp"] > since
+    ]
+
+
+def find_pods(namespace):
+    return {pod["metadata"]["uid"] for pod in namespace.list("pods")}
+
+
+def test_upgrading_the_chart_changes_no_model_that_nobody_has_touched(
+    namespace, model_images, change_values
+):
+    namespace.apply("sentiment", model_images["sentiment"])
+    namespace.wait_ready("sentiment")
+    wait_for(
+        lambda: namespace.status("sentiment")["startup"].get("load"),
+        what="the runtime's report, the last thing that is written of a start",
+        seconds=60,
+    )
+    before = (find_pods(namespace), namespace.get("deployment", "sentiment")["spec"]["template"])
+    since = datetime.now(UTC).isoformat()
+    change_values(
+        "runtime.image.tag=another",
+        "policy.defaults.memory=1100Mi",
+        "policy.gpu.resourceName=amd.com/gpu",
+    )
+    # The new operator has looked at everything once it answers to a change.
+    namespace.apply("other", model_images["sentiment"], scaling={"replicas": 0})
+    wait_for(
+        lambda: namespace.condition("other", "Ready") == ("False", "ScaledToZero"),
+        what="the new operator works",
+        seconds=60,
+        told=lambda: namespace.describe("other"),
+    )
+    after = (find_pods(namespace), namespace.get("deployment", "sentiment")["spec"]["template"])
+    assert after == before
+    writes = [write for write in read_audit(namespace.cluster, since) if write[3] == "sentiment"]
+    assert writes == []
+    template = namespace.get("deployment", "other")["spec"]["template"]["spec"]
+    assert template["containers"][0]["image"].endswith(":another")
+
+
+def read_leader(cluster):
+    """The pod that holds the operators' lease."""
+    lease = cluster.kubectl(
+        *("get", "lease", "modelyard-operator", "-n", demo.SYSTEM_NAMESPACE, "-o", "yaml")
+    )
+    holder = yaml.safe_load(lease)["spec"].get("holderIdentity", "")
+    pods = cluster.kubectl("get", "pods", "-n", demo.SYSTEM_NAMESPACE, "-o", "name").split()
+    names = [pod.removeprefix("pod/") for pod in pods]
+    return next((name for name in names if holder.startswith(name)), None)
+
+
+def test_the_other_operator_takes_over_from_one_that_is_killed(namespace, model_images):
+    cluster = namespace.cluster
+    leader = wait_for(lambda: read_leader(cluster), what="a leader", seconds=60)
+    began = time.monotonic()
+    cluster.kubectl(
+        *("delete", "pod", leader, "-n", demo.SYSTEM_NAMESPACE),
+        *("--grace-period=0", "--force", "--wait=false"),
+    )
+    namespace.apply("late", model_images["sentiment"], scaling={"replicas": 0})
+    wait_for(
+        lambda: namespace.get("deployment", "late"),
+        what="the other operator works",
+        seconds=30,
+        told=lambda: namespace.describe("late"),
+    )
+    assert time.monotonic() - began <= 15
+    assert read_leader(cluster) not in {leader, None}
+
+
+def test_a_gpu_profile_runs_on_the_real_node(namespace, model_images, change_values):
+    """With an extended resource that the node offers and a device that this machine has."""
+    cluster = namespace.cluster
+    nodes.claim_resource(cluster, RESOURCE, 1)
+    try:
+        change_values(
+            f"policy.gpu.profiles.card.resourceName={RESOURCE}",
+            "policy.gpu.profiles.card.device=cpu",
+            f"policy.gpu.profiles.card.nodeSelector.kubernetes\\.io/hostname={cluster.node_name}",
+        )
+        gpu = {"gpu": {"count": 1, "profile": "card"}}
+        namespace.apply("sentiment", model_images["sentiment"], resources=gpu)
+        namespace.wait_ready("sentiment")
+        assert namespace.status("sentiment")["device"]["requested"] == "cpu"
+        limits = namespace.list("pods")[0]["spec"]["containers"][0]["resources"]["limits"]
+        assert limits == {RESOURCE: "1"}
+        # Its one card is taken: the next model says so.
+        namespace.apply("second", model_images["sentiment"], resources=gpu)
+        wait_for(
+            lambda: namespace.condition("second", "Ready") == ("False", "Unschedulable"),
+            what="no card is free",
+            seconds=60,
+            told=lambda: namespace.describe("second"),
+        )
+        namespace.kubectl("delete", MDL, "sentiment", "second")
+    finally:
+        nodes.claim_resource(cluster, RESOURCE, 0)
