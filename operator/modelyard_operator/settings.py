@@ -26,9 +26,7 @@ class Settings:
     probe_port: int = 8080
     probe_host: str = ""
     """Address that the probe and metrics server binds; empty binds all."""
-    workers: int = 64
-    """Few would wait in vain: the API server makes Services one at a time, so that in a burst each
-    takes its time, while the other writes of other objects could go on."""
+    workers: int = 16
     log_level: str = "info"
     """One of LOG_LEVELS."""
     audit_seconds: float = 120.0
