@@ -235,6 +235,8 @@ def _read_page(answer: Json) -> tuple[Page, str]:
     """Return a page and the token of the next; whatever stands in between may answer nonsense."""
     try:
         metadata = answer["metadata"]
-        return Page(answer["items"], metadata["resourceVersion"]), metadata.get("continue", "")
+        # An empty list of metadata has null there.
+        items = answer["items"] if answer["items"] is not None else []
+        return Page(items, metadata["resourceVersion"]), metadata.get("continue", "")
     except (KeyError, TypeError) as error:
         raise ClusterError(f"unreadable list: {error!r}") from error

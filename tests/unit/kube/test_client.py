@@ -8,7 +8,7 @@ from aiohttp import web
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config import incluster_config
 
-from modelyard_kube.client import KubeClient
+from modelyard_kube.client import KubeClient, Page
 from modelyard_kube.errors import ClusterError, ConnectionInvalid
 from modelyard_kube.resources import DEPLOYMENTS, EVENTS, PODS, SERVICES
 from modelyard_kube.transport import Transport
@@ -62,6 +62,14 @@ async def test_lists_come_in_pages(api, client):
     pages = [page async for page in client.list(PODS, selector="a=b", page_size=2)]
     assert [len(page.items) for page in pages] == [2, 2, 1]
     assert api.requests[2]["query"] == {"limit": "2", "labelSelector": "a=b", "continue": "4"}
+
+
+async def test_a_list_of_metadata_without_any_is_empty(api, client):
+    """The API server says null there, and an empty list where whole objects are asked for."""
+    body = {"metadata": {"resourceVersion": "7"}, "items": None}
+    api.answers.append(web.json_response(body))
+    pages = [page async for page in client.list_metadata(DEPLOYMENTS)]
+    assert pages == [Page([], "7")]
 
 
 async def test_lists_ask_for_the_present(api, client):
