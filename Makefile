@@ -6,8 +6,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 PYTEST_ARGS ?=
-# Most tests wait for pods and clusters: two at a time are done in little more than half the time.
-PYTEST_WORKERS ?= 2
 BENCH_ARGS ?=
 N ?= 300
 PODS ?= 1
@@ -37,7 +35,7 @@ down: install ## Remove the demo's cluster; nothing of it is left running
 	@$(BIN)/python -m modelyard_local down demo
 
 test: lint programs ## Everything that guards the project
-	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_ARGS) tests
+	$(BIN)/pytest $(PYTEST_ARGS) tests
 
 # In one go, since Go's caches, which the groups share, are dropped afterwards.
 programs: install ## Compile the programs that the tests run (once; minutes)

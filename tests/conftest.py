@@ -1,18 +1,8 @@
 """What holds for every test."""
 
 import os
-from pathlib import Path
 
 import pytest
-
-TESTS = Path(__file__).parent
-#: Folders whose tests share a cluster, and so one of the workers of pytest-xdist.
-CLUSTERS = {
-    "e2e": "e2e",
-    "integration/operator": "it",
-    "integration/api": "it",
-    "integration/weather": "weather",
-}
 
 
 def pytest_addoption(parser):
@@ -26,14 +16,6 @@ def pytest_addoption(parser):
         default=os.environ.get("MODELYARD_PODMONITOR_CRD", ""),
         help="path of the Prometheus operator's PodMonitor CRD, which the chart's must fit",
     )
-
-
-def pytest_collection_modifyitems(items):
-    """With several workers (make test has two), each cluster and each module stays with one."""
-    for item in items:
-        path = item.path.relative_to(TESTS)
-        group = CLUSTERS.get(path.parent.as_posix(), path.as_posix())
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.hookimpl(wrapper=True)
