@@ -9,6 +9,7 @@ from typing import Protocol
 import aiohttp
 
 from modelyard_api.report import RuntimeReport, State, decode_report
+from modelyard_operator.answers import read_answer
 from modelyard_operator.records import Key, PodRecord
 
 logger = logging.getLogger(__name__)
@@ -108,7 +109,7 @@ class ReportReader:
         try:
             async with session.get(url, allow_redirects=False) as response:
                 response.raise_for_status()
-                report = decode_report((await response.content.read(_MAX_BYTES)).decode())
+                report = decode_report((await read_answer(response, _MAX_BYTES)).decode())
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             logger.debug("no report from pod %s/%s: %r", pod.namespace, pod.name, error)
             return None

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import quote
 
@@ -17,6 +17,7 @@ import orjson
 
 from modelyard_api.fetch import is_commit
 from modelyard_api.meta import Reason
+from modelyard_operator.answers import read_answer
 from modelyard_operator.desired.rendering import Source
 from modelyard_operator.errors import Unresolved
 from modelyard_operator.records import Key
@@ -47,12 +48,12 @@ class Sources(Protocol):
 
 @dataclass(slots=True)
 class _Known:
-    """What is known of one source; asked again once it is due."""
+    """What is known of one source; asked again once it is due. Askers wait for an answer."""
 
     answer: str | Unresolved | None = None
     due: float = float("-inf")
     failures: int = 0
-    is_waiting: bool = False
+    askers: set[Key] = field(default_factory=set)
 
 
 class Resolver:
@@ -71,8 +72,7 @@ class Resolver:
         self._now = now
         self._on_answer = on_answer
         self._known: OrderedDict[Source, _Known] = OrderedDict()
-        self._waiting: asyncio.Queue[tuple[Source, set[Key]]] = asyncio.Queue(_MAX_WAITING)
-        self._askers: dict[Source, set[Key]] = {}
+        self._waiting: asyncio.Queue[Source] = asyncio.Queue(_MAX_WAITING)
 
     def find(self, source: Source) -> str | Unresolved | None:
         """Look among the answers; an old commit does not count, a branch may have moved on."""
@@ -84,16 +84,15 @@ class Resolver:
     def want(self, key: Key, source: Source) -> float | None:
         """Put the question, unless it is being asked or its time has not come."""
         known = self._remember(source)
-        if known.is_waiting:
-            self._askers[source].add(key)
+        if known.askers:
+            known.askers.add(key)
             return None
         if self._now() < known.due:
             return known.due - self._now()
         if self._waiting.full():
             return _RETRY_SECONDS[0]
-        known.is_waiting = True
-        self._askers[source] = {key}
-        self._waiting.put_nowait((source, self._askers[source]))
+        known.askers.add(key)
+        self._waiting.put_nowait(source)
         return None
 
     async def run(self) -> None:
@@ -109,30 +108,31 @@ class Resolver:
         known = self._known.setdefault(source, _Known())
         self._known.move_to_end(source)
         oldest = next(iter(self._known))
-        if len(self._known) > _MAX_KNOWN and not self._known[oldest].is_waiting:
+        if len(self._known) > _MAX_KNOWN and not self._known[oldest].askers:
             del self._known[oldest]
         return known
 
     async def _ask_each(self, session: aiohttp.ClientSession) -> None:
         while True:
-            source, keys = await self._waiting.get()
+            source = await self._waiting.get()
             try:
                 answer: str | Unresolved = await self._ask(session, source)
             except Unresolved as error:
                 answer = error
                 logger.warning("%s", error)
-            self._take(source, answer)
-            for key in keys:
+            for key in self._take(source, answer):
                 self._on_answer(key)
 
-    def _take(self, source: Source, answer: str | Unresolved) -> None:
-        known = self._remember(source)
-        known.is_waiting, known.answer = False, answer
+    def _take(self, source: Source, answer: str | Unresolved) -> set[Key]:
+        """Keep an answer; returns who waits for it."""
+        known = self._known[source]
+        askers, known.askers, known.answer = known.askers, set(), answer
         if isinstance(answer, str):
             known.failures, known.due = 0, self._now() + _FRESH_SECONDS
-            return
+            return askers
         wait = _RETRY_SECONDS[min(known.failures, len(_RETRY_SECONDS) - 1)]
         known.failures, known.due = known.failures + 1, self._now() + wait
+        return askers
 
     async def _ask(self, session: aiohttp.ClientSession, source: Source) -> str:
         repository, revision = source.repository, source.revision or "main"
@@ -142,7 +142,7 @@ class Resolver:
                 if response.status in _FORBIDDEN or response.status == _NOT_FOUND:
                     raise _explain_refusal(response.status, repository, revision)
                 response.raise_for_status()
-                body = orjson.loads(await response.content.read(_MAX_BYTES))
+                body = orjson.loads(await read_answer(response, _MAX_BYTES))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise _explain_silence(self._endpoint, source, error) from error
         commit = str(body.get("sha", "")) if isinstance(body, dict) else ""

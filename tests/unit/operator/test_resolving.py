@@ -6,6 +6,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from modelyard_operator import resolving as module
 from modelyard_operator.desired.rendering import Source
 from modelyard_operator.errors import Unresolved
 from modelyard_operator.records import Key
@@ -73,6 +74,21 @@ async def test_a_branch_is_resolved_without_credentials_and_its_asker_told(hub, 
     assert await ask(resolver) is None
     assert resolver.find(SOURCE) == COMMIT
     assert hub.asked == [("/mirror/api/models/org/name/revision/feature%2Fx", None)]
+
+
+async def test_an_answer_that_comes_in_many_pieces_is_read_to_its_end(hub, resolver):
+    """The page of a model lists all its files."""
+    files = [{"rfilename": f"model-{number:05}.safetensors"} for number in range(20_000)]
+    hub.answers.append(web.json_response({"siblings": files, "sha": COMMIT}))
+    await ask(resolver)
+    assert resolver.find(SOURCE) == COMMIT
+
+
+async def test_an_answer_without_end_is_given_up(hub, resolver, monkeypatch):
+    monkeypatch.setattr(module, "_MAX_BYTES", 1000)
+    hub.answers.append(web.json_response({"siblings": ["x" * 2000], "sha": COMMIT}))
+    await ask(resolver)
+    assert "more than 1000 bytes" in resolver.find(SOURCE).message
 
 
 async def test_many_who_ask_the_same_are_answered_by_one_request(hub, resolver):
