@@ -78,7 +78,12 @@ def _check_revision(revision: str) -> str:
     return revision
 
 
-def _check_endpoint(endpoint: str) -> str:
+def check_endpoint(endpoint: str) -> str:
+    """Return the address of a hub as it is used, without a slash at its end.
+
+    Raises:
+        ValueError: it is not http(s)://HOST[:PORT][/PATH].
+    """
     parts = urlsplit(endpoint)
     odd = parts.username or parts.password or parts.query or parts.fragment
     if parts.scheme not in {"http", "https"} or not parts.hostname or odd:
@@ -94,7 +99,7 @@ class FetchConfig(Document):
     version: Literal[1] = 1
     uri: Annotated[str, AfterValidator(_check_uri)]
     revision: Annotated[str, AfterValidator(_check_revision)] = ""
-    endpoint: Annotated[str, AfterValidator(_check_endpoint)] = DEFAULT_HUB
+    endpoint: Annotated[str, AfterValidator(check_endpoint)] = DEFAULT_HUB
     destination: str = DOWNLOAD_PATH
     secret_path: str = SECRET_PATH
     patience_seconds: Annotated[int, Field(gt=0)] = 300

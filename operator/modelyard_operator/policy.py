@@ -8,6 +8,8 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
+from modelyard_api.fetch import check_endpoint
+from modelyard_api.meta import DEFAULT_HUB
 from modelyard_api.v1alpha1 import Toleration
 from modelyard_operator.errors import SettingsInvalid
 
@@ -131,9 +133,7 @@ class NetworkPolicyPolicy(_Part):
 class HuggingFacePolicy(_Part):
     """Where hf:// leads."""
 
-    endpoint: Annotated[str, Field(pattern=r"^https?://[^/?#@]+(/[^?#]*)?$")] = (
-        "https://huggingface.co"
-    )
+    endpoint: Annotated[str, AfterValidator(check_endpoint)] = DEFAULT_HUB
 
 
 class PlatformPolicy(_Part):

@@ -67,7 +67,7 @@ class Resolver:
         now: Callable[[], float],
         on_answer: Callable[[Key], None],
     ) -> None:
-        self._endpoint = endpoint.rstrip("/")
+        self._endpoint = endpoint
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._now = now
         self._on_answer = on_answer

@@ -60,6 +60,8 @@ def test_every_value_can_be_set():
         ("runtime: {image: x}\ngpu: {defaultProfile: l4}", "'l4' is not among the profiles"),
         ("runtime: {image: x}\ngpu: {profiles: {l4: {resource: x/y}}}", "gpu.profiles.l4.resource"),
         ("runtime: {image: x}\nhuggingFace: {endpoint: hub}", "huggingFace.endpoint"),
+        ("runtime: {image: x}\nhuggingFace: {endpoint: 'http://hub:0'}", "no usable port"),
+        ("runtime: {image: x}\nhuggingFace: {endpoint: 'http://u:p@hub'}", "huggingFace.endpoint"),
         ("runtime: {image: x}\nnetworkPolicy: {clients: [{pods: {}}]}", "clients.0.pods"),
         ("runtime: [x", "is not YAML"),
         ("- 1", "policy: Input should be"),

@@ -1,55 +1,18 @@
 """The story of one object: idempotent, crash-safe, and never on others' objects."""
 
-import json
-from datetime import UTC, datetime
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelyard_api.meta import ANNOTATION_RENDERING, Reason
+from modelyard_api.meta import ANNOTATION_RENDERING
 from modelyard_kube.errors import ClusterError
-from modelyard_operator.applying import Applier
 from modelyard_operator.desired import KINDS
-from modelyard_operator.errors import Unresolved
-from modelyard_operator.reconciler import Reconciler
 from modelyard_operator.records import Key
-from tests.support.fake_cluster import FakeCluster, FakeReports, FakeSources, Killed
-from tests.support.objects import NOW, build_model, build_policy, serving
+from tests.support.fake_cluster import FakeCluster, Killed
+from tests.support.objects import NOW, build_model, build_policy
+from tests.support.reconciling import KEY, Operator, conditions, serve, status
 
-KEY = Key("team", "qwen")
 ALL = ["Deployment", "Service", "NetworkPolicy", "Status"]
-
-
-class Operator:
-    """One process of the operator over a cluster; a new one knows nothing of the last."""
-
-    def __init__(self, cluster, policy=None, reapply_seconds=3600):
-        self.cluster = cluster
-        self.reports = FakeReports()
-        self.sources = FakeSources()
-        self.clock = 1000.0
-        self.date = NOW
-        applier = Applier(
-            cluster, now=self.time, random=lambda: 1.0, reapply_seconds=reapply_seconds
-        )
-        self.reconciler = Reconciler(
-            cluster,
-            self.reports,
-            self.sources,
-            applier,
-            policy or build_policy(),
-            now=self.time,
-            today=lambda: datetime.fromisoformat(self.date).astimezone(UTC),
-        )
-
-    def time(self):
-        return self.clock
-
-    async def reconcile(self, key=KEY):
-        """One pass, more than the pace after the last."""
-        self.clock += 4
-        return await self.reconciler.reconcile(key)
 
 
 @pytest.fixture
@@ -60,24 +23,6 @@ def cluster():
 @pytest.fixture
 def operator(cluster):
     return Operator(cluster)
-
-
-def conditions(cluster, key=KEY):
-    return {c["type"]: (c["status"], c["reason"]) for c in status(cluster, key)["conditions"]}
-
-
-def status(cluster, key=KEY):
-    return cluster.models[key]["status"]
-
-
-async def serve(operator):
-    """Bring the model up."""
-    await operator.reconcile()
-    revision = status(operator.cluster)["revision"]["target"]
-    operator.cluster.finish_rollout(KEY)
-    operator.cluster.pods[KEY] = [serving(revision=revision)]
-    await operator.reconcile()
-    return revision
 
 
 async def test_a_new_object_gets_its_children_and_one_status(operator, cluster):
@@ -380,131 +325,3 @@ async def test_after_a_crash_at_any_write_the_next_process_reaches_the_same_end(
     cluster.writes.clear()
     await Operator(cluster).reconcile()
     assert cluster.writes == []
-
-
-HUB = {"uri": "hf://Qwen/Qwen2.5-0.5B-Instruct", "revision": "main"}
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-NEXT_COMMIT = COMMIT[::-1]
-QUESTION = ("Qwen/Qwen2.5-0.5B-Instruct", "main")
-
-
-@pytest.fixture
-def hub_cluster():
-    """A model of a hub's repository."""
-    return FakeCluster(build_model(model=HUB))
-
-
-def read_fetched(cluster):
-    """The commit that the pods are to fetch."""
-    spec = cluster.children["Deployment", KEY]["spec"]["template"]["spec"]
-    return json.loads(spec["initContainers"][0]["env"][0]["value"])["revision"]
-
-
-async def test_nothing_is_made_until_the_hub_has_named_the_commit(hub_cluster):
-    operator = Operator(hub_cluster)
-    recheck = await operator.reconcile()
-    assert (hub_cluster.writes, recheck) == (["Status"], 5.0)
-    assert operator.sources.wanted == [(KEY, *QUESTION)]
-    assert conditions(hub_cluster)["Progressing"] == ("True", "Starting")
-    assert "which commit main is" in status(hub_cluster)["conditions"][1]["message"]
-
-    operator.sources.answers[QUESTION] = COMMIT
-    await operator.reconcile()
-    assert read_fetched(hub_cluster) == COMMIT
-    assert status(hub_cluster)["model"] == {"resolvedRevision": COMMIT}
-
-
-async def test_a_commit_needs_no_answer(hub_cluster):
-    hub_cluster.put_model(build_model(model={**HUB, "revision": COMMIT}))
-    operator = Operator(hub_cluster)
-    await operator.reconcile()
-    assert (read_fetched(hub_cluster), operator.sources.wanted) == (COMMIT, [])
-
-
-async def test_a_branch_stays_at_its_commit_whatever_else_changes(hub_cluster):
-    operator = Operator(hub_cluster)
-    operator.sources.answers[QUESTION] = COMMIT
-    await operator.reconcile()
-    again = Operator(hub_cluster)
-    again.sources.answers[QUESTION] = NEXT_COMMIT
-    hub_cluster.put_model(build_model(generation=2, model=HUB, resources={"memory": "2Gi"}))
-    await again.reconcile()
-    spec = hub_cluster.children["Deployment", KEY]["spec"]["template"]["spec"]
-    assert spec["containers"][0]["resources"]["limits"] == {"memory": "2Gi"}
-    assert read_fetched(hub_cluster) == COMMIT
-
-
-async def test_another_branch_is_asked_for_while_the_old_pods_serve(hub_cluster):
-    operator = Operator(hub_cluster)
-    operator.sources.answers[QUESTION] = COMMIT
-    await serve(operator)
-    hub_cluster.put_model(
-        build_model(generation=2, model={**HUB, "revision": "dev"}, status=status(hub_cluster))
-    )
-    await operator.reconcile()
-    assert read_fetched(hub_cluster) == COMMIT
-    assert conditions(hub_cluster)["Available"] == ("True", "Serving")
-    assert conditions(hub_cluster)["Ready"] == ("False", "RollingOut")
-
-
-async def test_a_hub_that_does_not_answer_is_named_and_asked_again(hub_cluster):
-    operator = Operator(hub_cluster)
-    operator.sources.answers[QUESTION] = Unresolved(
-        Reason.SOURCE_UNREACHABLE, "hub.example.com did not answer.", "It is asked again."
-    )
-    assert await operator.reconcile() == 5.0
-    assert conditions(hub_cluster)["Ready"] == ("False", "SourceUnreachable")
-    assert status(hub_cluster)["failure"]["message"] == "hub.example.com did not answer."
-    assert hub_cluster.writes == ["Status"]
-
-
-async def test_a_child_that_the_policy_does_not_want_any_more_goes(operator, cluster):
-    await operator.reconcile()
-    cluster.writes.clear()
-    policy = build_policy("runtime: {image: x}\nnetworkPolicy: {enabled: false}")
-    await Operator(cluster, policy=policy).reconcile()
-    assert cluster.writes == ["NetworkPolicy"]
-    assert ("NetworkPolicy", KEY) not in cluster.children
-
-
-async def test_a_strangers_object_of_a_kind_that_is_not_wanted_stays(cluster):
-    cluster.put_child("NetworkPolicy", KEY, spec={"theirs": 1})
-    policy = build_policy("runtime: {image: x}\nnetworkPolicy: {enabled: false}")
-    await Operator(cluster, policy=policy).reconcile()
-    assert cluster.children["NetworkPolicy", KEY]["spec"] == {"theirs": 1}
-
-
-async def test_a_suspended_model_keeps_everything_but_its_pods(operator, cluster):
-    await serve(operator)
-    cluster.put_model(
-        build_model(generation=2, suspend=True, scaling={"replicas": 3}, status=status(cluster))
-    )
-    before = cluster.children["Deployment", KEY]["spec"]["template"]
-    await operator.reconcile()
-    cluster.finish_rollout(KEY)
-    cluster.pods[KEY] = []
-    await operator.reconcile()
-    assert cluster.children["Deployment", KEY]["spec"]["replicas"] == 0
-    assert cluster.children["Deployment", KEY]["spec"]["template"] == before
-    assert {reason for _, reason in conditions(cluster).values()} == {"Accepted", "Suspended"}
-
-
-async def test_phases_are_counted_from_what_was_looked_at(operator, cluster):
-    assert list(operator.reconciler.phases) == []
-    await serve(operator)
-    assert list(operator.reconciler.phases) == ["Ready"]
-    another = Operator(cluster)
-    another.cluster.writes.clear()
-    await another.reconcile()
-    assert (list(another.reconciler.phases), cluster.writes) == (["Ready"], [])
-    del cluster.models[KEY]
-    await another.reconcile()
-    assert list(another.reconciler.phases) == []
-
-
-async def test_a_name_that_no_hub_takes_is_invalid():
-    """One that was stored before the schema knew better, say."""
-    cluster = FakeCluster(build_model(model={"uri": "hf://acme/tiny.git"}))
-    await Operator(cluster).reconcile()
-    assert conditions(cluster)["Accepted"] == ("False", "Invalid")
-    assert "spec.model.uri: 'hf://acme/tiny.git'" in status(cluster)["conditions"][0]["message"]

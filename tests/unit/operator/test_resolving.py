@@ -46,7 +46,7 @@ async def hub():
     app = web.Application()
     app.router.add_get("/{path:.*}", hub.handle)
     async with TestServer(app) as server:
-        hub.url = str(server.make_url("/mirror/"))
+        hub.url = str(server.make_url("/mirror"))
         yield hub
 
 
