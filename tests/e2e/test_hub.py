@@ -142,4 +142,4 @@ def test_a_secret_that_is_missing_is_named(namespace, hub):
         secretRef={"name": "not-made-yet"},
     )
     failure = wait_failure(namespace, "private", "Unauthorized")
-    assert "the Secret that spec.model.secretRef names is missing" in failure["message"]
+    assert "The Secret that spec.model.secretRef names does not exist" in failure["message"]

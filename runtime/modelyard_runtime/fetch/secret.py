@@ -62,8 +62,9 @@ def _describe_no_token(folder: Path, token: str) -> str:
     named = "Secret that spec.model.secretRef names"
     if token:
         return f"The key {SECRET_TOKEN_KEY!r} of the {named} has characters that no token has"
-    # The mount is optional: the kubelet would wait in silence for a Secret that is not there.
-    if not any(folder.iterdir()):
+    # The mount is optional: the kubelet would wait in silence for a Secret that is not there. What
+    # it mounts instead has only links of its own, whose names start with two dots.
+    if all(path.name.startswith("..") for path in folder.iterdir()):
         return f"The {named} does not exist in this namespace, or is empty"
     return f"The key {SECRET_TOKEN_KEY!r} of the {named} is missing or empty"
 

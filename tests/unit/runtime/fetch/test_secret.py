@@ -84,3 +84,11 @@ def test_a_secret_of_other_keys_is_told(tmp_path):
     (tmp_path / "password").write_text("x")
     with pytest.raises(CannotStart, match=r"The key 'token' of the Secret .* is missing or empty"):
         read_secret(tmp_path)
+
+
+def test_a_secret_that_is_not_there_is_told_apart_from_one_without_a_token(tmp_path):
+    """The kubelet mounts an optional Secret that is missing as nothing but its own links."""
+    (tmp_path / "..2026_11_22_10_00_00.1").mkdir()
+    (tmp_path / "..data").symlink_to("..2026_11_22_10_00_00.1")
+    with pytest.raises(CannotStart, match="does not exist in this namespace"):
+        read_secret(tmp_path)
