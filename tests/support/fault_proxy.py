@@ -15,7 +15,7 @@ from time import monotonic
 import aiohttp
 from aiohttp import web
 
-from tests.support.faults import ApplyThenReset, Delay, Drop, EndWatch, Hang, Reply, Reset, Seen
+from tests.support.faults import ApplyThenReset, Drop, EndWatch, Hang, Reply, Seen
 
 _HOP_HEADERS = {"host", "connection", "transfer-encoding", "content-length", "accept-encoding"}
 
@@ -167,12 +167,8 @@ class FaultProxy:
         match action:
             case Reply():
                 return action.build()
-            case Reset():
-                return _abort(request)
             case Hang():
                 await asyncio.sleep(3600)
-            case Delay():
-                await asyncio.sleep(action.seconds)
             case EndWatch():
                 return web.Response(text=action.text)
         try:

@@ -53,23 +53,12 @@ class Reply:
         return web.Response(status=self.status, text=text, headers=headers)
 
 
-class Reset:
-    """Reset the connection; the API server hears nothing of it."""
-
-
 class ApplyThenReset:
     """Let the API server do it, and reset the connection instead of answering."""
 
 
 class Hang:
     """Keep the connection open and say nothing."""
-
-
-@dataclass(frozen=True)
-class Delay:
-    """Answer late."""
-
-    seconds: float
 
 
 @dataclass(frozen=True)
