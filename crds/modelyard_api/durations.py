@@ -38,3 +38,6 @@ def _check(text: str) -> str:
 
 Duration = Annotated[str, AfterValidator(_check)]
 """A duration kept as written; `parse_seconds` reads it."""
+
+OptionalDuration = Annotated[str, AfterValidator(lambda text: _check(text) if text else text)]
+"""A duration kept as written, or nothing."""

@@ -33,10 +33,27 @@ ANNOTATION_TEMPLATE_INPUT: Final = f"{GROUP}/template-input"
 #: kept until the template's inputs change, so that upgrading Modelyard restarts no model.
 ANNOTATION_RENDERING: Final = f"{GROUP}/rendering"
 
+#: On the Deployment: hash of the revision that was good last, that is, of which all wanted pods, at
+#: least one, were ready together.
+ANNOTATION_GOOD: Final = f"{GROUP}/good"
+#: On the Deployment, while another revision is rolled out: the last good one, as it was rendered.
+ANNOTATION_LAST_GOOD: Final = f"{GROUP}/last-good"
+#: On the Deployment: the revision that was given up, and why (JSON). It is not tried again until
+#: the spec or ANNOTATION_RETRY changes.
+ANNOTATION_FAILED: Final = f"{GROUP}/failed"
+#: On the Deployment: the revision whose pods found no room beside the old ones, so that they are
+#: started in their place.
+ANNOTATION_REPLACES: Final = f"{GROUP}/replaces"
+#: On a ModelDeployment, set by people: another value tries a revision again that was given up.
+ANNOTATION_RETRY: Final = f"{GROUP}/retry"
+
 #: Server-side apply field manager of the operator's children, and value of LABEL_MANAGED_BY.
 MANAGER: Final = "modelyard"
 #: Field manager of the status write.
 STATUS_MANAGER: Final = "modelyard-status"
+#: Field manager of a Deployment's replicas where something scales; never the one that applies the
+#: rest, whose dropping of the field would set it back to 1.
+SCALE_MANAGER: Final = "modelyard-scale"
 
 
 # Ports, paths and exit codes of the runtime's pod.
@@ -103,6 +120,8 @@ class Reason(StrEnum):
     """The platform's policy does not allow what the spec asks for."""
     NAME_TAKEN = "NameTaken"
     """An object with a child's name exists and is not ours; it is not touched."""
+    GATEWAY_REQUIRED = "GatewayRequired"
+    """spec.scaling.idleAfter needs a gateway that wakes the model, and the platform has none."""
 
     # Progressing
     ROLLING_OUT = "RollingOut"
@@ -117,6 +136,12 @@ class Reason(StrEnum):
     """The hub did not say which commit spec.model.revision is; asked again and again."""
     NOT_ACCEPTED = "NotAccepted"
     """Nothing is done because Accepted is False."""
+    ROLLED_BACK = "RolledBack"
+    """The revision that the spec asks for failed; the last good one was put back."""
+    UPDATE_PAUSED = "UpdatePaused"
+    """The revision that the spec asks for failed; the update stopped there (onFailure: pause)."""
+    SCALER_UNAVAILABLE = "ScalerUnavailable"
+    """What spec.scaling.mode relies on (a metrics API, KEDA) is not there."""
 
     # Available, Ready
     SERVING = "Serving"
@@ -127,6 +152,8 @@ class Reason(StrEnum):
     """spec.scaling.replicas is 0."""
     SUSPENDED = "Suspended"
     """spec.suspend is true."""
+    SLEEPING = "Sleeping"
+    """No pods, since nobody asked for spec.scaling.idleAfter; the gateway wakes the model."""
 
     # Failures: a pod cannot start or keeps dying. Also reasons of Progressing, Available and Ready.
     UNSCHEDULABLE = "Unschedulable"
@@ -142,7 +169,12 @@ class Reason(StrEnum):
     CONTAINER_REFUSED = "ContainerRefused"
     """The kubelet could not make the container (configuration, volume or security context)."""
 
+    DEVICE_MISMATCH = "DeviceMismatch"
+    """The pods serve from another device than the GPU profile's, on a CPU for example."""
+
     # Failures that the runtime itself reports when it cannot start (exit code EXIT_CANNOT_START).
+    VERIFICATION_FAILED = "VerificationFailed"
+    """The model did not answer spec.update.verify as expected."""
     CONFIG_INVALID = "ConfigInvalid"
     """MODELYARD_CONFIG or MODELYARD_FETCH cannot be read, or does not fit the pod."""
     MODEL_NOT_FOUND = "ModelNotFound"
@@ -179,7 +211,9 @@ class Phase(StrEnum):
     READY = "Ready"
     UPDATING = "Updating"
     FAILED = "Failed"
+    ROLLED_BACK = "RolledBack"
     SCALED_TO_ZERO = "ScaledToZero"
+    SLEEPING = "Sleeping"
     SUSPENDED = "Suspended"
 
 

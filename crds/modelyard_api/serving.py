@@ -9,7 +9,7 @@ from typing import Literal
 
 from modelyard_api.document import Document
 from modelyard_api.meta import MODEL_PATH
-from modelyard_api.v1alpha1 import DType, Format, Task
+from modelyard_api.v1alpha1 import DType, Format, Task, Verify
 
 
 class ServingConfig(Document):
@@ -22,6 +22,7 @@ class ServingConfig(Document):
     format: Format = Format.AUTO
     dtype: DType = DType.AUTO
     drain_seconds: int = 120
+    verify: Verify | None = None
 
 
 def encode_config(config: ServingConfig) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from modelyard_api.document import Document
-from modelyard_api.durations import Duration, parse_seconds
+from modelyard_api.durations import Duration, OptionalDuration, parse_seconds
 
 #: A Kubernetes quantity; YAML may say `cpu: 2`, which arrives as an integer.
 Quantity = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int) else v)]
@@ -75,17 +75,123 @@ class Resources(Document):
     memory: Quantity = ""
 
 
+class ScalingMode(StrEnum):
+    """Who decides how many pods there are."""
+
+    AUTO = "auto"
+    NONE = "none"
+    BUILTIN = "builtin"
+    HPA = "hpa"
+    KEDA = "keda"
+
+
+class ScalingTarget(Document):
+    """What each pod is to carry. `cpu` and `memory` are percentages of the request, for `hpa`."""
+
+    in_flight: int = 8
+    cpu: int = 0
+    memory: int = 0
+
+
 class Scaling(Document):
-    """How many pods."""
+    """How many pods. `replicas` counts where nothing else scales; else `min` to `max` does."""
 
     replicas: int = 1
+    mode: ScalingMode = ScalingMode.AUTO
+    min: int = 1
+    max: int = 0
+    target: ScalingTarget = ScalingTarget()
+    window: Duration = "60s"
+    scale_down_delay: Duration = "5m"
+    idle_after: OptionalDuration = ""
+
+    @property
+    def effective_mode(self) -> ScalingMode:
+        """The mode, with `auto` decided: builtin where there is a range to scale in, else none."""
+        if self.mode != ScalingMode.AUTO:
+            return self.mode
+        has_range = self.max > self.min or self.idle_after
+        return ScalingMode.BUILTIN if has_range else ScalingMode.NONE
+
+    @property
+    def window_seconds(self) -> int:
+        """Time over which the load is averaged."""
+        return parse_seconds(self.window)
+
+    @property
+    def scale_down_delay_seconds(self) -> int:
+        """Time that fewer pods must have been enough before some are stopped."""
+        return parse_seconds(self.scale_down_delay)
+
+    @property
+    def idle_after_seconds(self) -> int | None:
+        """Time without requests after which no pod is left; None keeps `min`."""
+        return parse_seconds(self.idle_after) if self.idle_after else None
+
+
+class UpdateStrategy(StrEnum):
+    """Whether a new pod starts beside the old one, or in its place."""
+
+    AUTO = "auto"
+    SURGE = "surge"
+    REPLACE = "replace"
+
+
+class OnFailure(StrEnum):
+    """What happens to a revision that fails before it was ever good."""
+
+    ROLLBACK = "rollback"
+    PAUSE = "pause"
+
+
+class VerifyRequest(Document):
+    """A request as a client would post it."""
+
+    path: str
+    body: dict[str, Any]
+
+
+class Expectation(Document):
+    """What one value of the answer must be: `equals`, or `matches`, or `number` ± `tolerance`.
+
+    `path` is a JSONPath (RFC 9535) that must select exactly one value. `equals` is any JSON but
+    null. Exactly one of the three is there.
+    """
+
+    path: str
+    equals: Any = None
+    matches: str | None = None
+    number: float | None = None
+    tolerance: float = 0.0
+
+
+class Verify(Document):
+    """A request that a new pod asks itself before it becomes ready, and what it must answer."""
+
+    request: VerifyRequest
+    expect: tuple[Expectation, ...]
+    timeout: Duration = "1m"
+
+    @property
+    def timeout_seconds(self) -> int:
+        """Time that the model has to answer."""
+        return parse_seconds(self.timeout)
 
 
 class Update(Document):
     """How a new revision replaces an old one."""
 
+    strategy: UpdateStrategy = UpdateStrategy.AUTO
+    surge_timeout: OptionalDuration = ""
     progress_deadline: Duration = "30m"
     drain_timeout: Duration = "2m"
+    on_failure: OnFailure = OnFailure.ROLLBACK
+    verify: Verify | None = None
+
+    @property
+    def surge_timeout_seconds(self) -> int | None:
+        """Time a pod beside the old ones may wait for a node; None is the platform's default."""
+        return parse_seconds(self.surge_timeout) if self.surge_timeout else None
 
     @property
     def progress_deadline_seconds(self) -> int:
@@ -216,10 +322,43 @@ class StatusCondition(Document):
 
 
 class Revision(Document):
-    """Hashes of pod templates: what serves now, and what is being rolled out."""
+    """Hashes of pod templates.
+
+    `current` serves now, `target` is what the spec asks for, `last_good` is the newest of which all
+    pods were ready together, `failed` the one that was given up.
+    """
 
     current: str = ""
     target: str = ""
+    last_good: str = ""
+    failed: str = ""
+
+
+class Outcome(StrEnum):
+    """How the rollout of a revision ended."""
+
+    GOOD = "Good"
+    FAILED = "Failed"
+    SUPERSEDED = "Superseded"
+
+
+class HistoryEntry(Document):
+    """A revision whose rollout has ended, when, and how."""
+
+    revision: str
+    model_revision: str = ""
+    image: str = ""
+    at: str = ""
+    outcome: Outcome
+    reason: str = ""
+    message: str = ""
+
+
+class Demand(Document):
+    """How many requests one gateway pod holds for a model that has no pods."""
+
+    waiting: int = 0
+    at: str = ""
 
 
 class ModelFacts(Document):
@@ -263,7 +402,7 @@ class Failure(Document):
 
 
 class Status(Document):
-    """What is. Written by the operator only, once per change."""
+    """What is. Written by the operator only, once per change; `demand` by gateways only."""
 
     observed_generation: int = 0
     phase: str = ""
@@ -276,9 +415,11 @@ class Status(Document):
     updated_replicas: int = 0
     selector: str = ""
     revision: Revision = Revision()
+    history: tuple[HistoryEntry, ...] = ()
     model: ModelFacts = ModelFacts()
     startup: StartupTimes = StartupTimes()
     device: Device = Device()
+    demand: dict[str, Demand] = Field(default={})
     failure: Failure | None = None
 
 

@@ -19,6 +19,8 @@ SCHEMA = VERSION["schema"]["openAPIV3Schema"]["properties"]
 
 #: Parts of a pod that Python passes on as they are; only the CRD knows their fields.
 PASSED_ON = [SCHEMA["spec"]["properties"]["podTemplate"]["properties"]["affinity"]]
+#: What the CRD says of a value that is whatever JSON it is.
+ANY_JSON = "x-kubernetes-preserve-unknown-fields"
 
 JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
@@ -45,7 +47,10 @@ def describe_field(field: Any, annotation: Any) -> dict[str, Any]:
         (item, _) = typing.get_args(annotation)
         return described | {"type": "array", "properties": describe_model(item)}
     if typing.get_origin(annotation) is dict:
-        return described | {"type": "object", "default": field.default}
+        default = {} if field.is_required() else {"default": field.default}
+        return described | {"type": "object"} | default
+    if annotation is Any:
+        return described | {"type": "any"}
     if issubclass(annotation, StrEnum):
         described |= {"type": "string", "enum": {member.value for member in annotation}}
     else:
@@ -65,11 +70,13 @@ def describe_schema(schema: dict[str, Any]) -> dict[str, Any]:
 
 def describe_property(prop: dict[str, Any]) -> dict[str, Any]:
     if prop.get("type") == "object":
-        if "additionalProperties" in prop or prop in PASSED_ON:
-            return {"type": "object", "default": prop["default"]}
+        if "additionalProperties" in prop or ANY_JSON in prop or prop in PASSED_ON:
+            return {name: prop[name] for name in ("type", "default") if name in prop}
         return {"properties": describe_schema(prop)}
     if prop.get("type") == "array":
         return {"type": "array", "properties": describe_schema(prop["items"])}
+    if ANY_JSON in prop:
+        return {"type": "any"}
     described = {"type": "string" if prop.get("x-kubernetes-int-or-string") else prop["type"]}
     if "enum" in prop:
         described["enum"] = set(prop["enum"])
