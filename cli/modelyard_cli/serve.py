@@ -10,9 +10,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from modelyard_api.meta import CONFIG_VARIABLE, INTERNAL_PORT, SERVING_PORT
 from modelyard_api.serving import ServingConfig
-from modelyard_api.v1alpha1 import DType, Format, Task
+from modelyard_api.v1alpha1 import DType, Format, Task, Verify
 from modelyard_cli.errors import CommandFailed
 from modelyard_cli.examples import build_examples
 
@@ -35,6 +37,15 @@ While it runs:
   http://HOST:INTERNAL_PORT/metrics, /report                              for operators
 
 Ctrl-C finishes what is running, then ends; a second Ctrl-C ends at once.
+
+A check of the model, for --verify (what spec.update.verify of a ModelDeployment has, as JSON):
+  {"request": {"path": "/predict", "body": {"text": "Lovely."}},
+   "expect": [{"path": "$.label", "equals": "POSITIVE"},
+              {"path": "$.score", "number": 0.95, "tolerance": 0.05},
+              {"path": "$.label", "matches": "^POS"}],
+   "timeout": "30s"}
+Each path is a JSONPath (RFC 9535) of one value of the answer. If all hold, the model is served; if
+not, the log names path, expected and actual value, and the exit code is 78.
 """
 
 #: What the runtime needs beside itself; importing any of them here would cost seconds.
@@ -65,6 +76,12 @@ def add_command(commands: "Commands") -> None:
         parser.add_argument(
             option, choices=values, default="auto", help=f"{', '.join(values)} (default: auto)"
         )
+    parser.add_argument(
+        "--verify",
+        metavar="FILE",
+        type=Path,
+        help="JSON: a request, and what the model must answer to it before it is served (below)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -81,6 +98,7 @@ def run(options: argparse.Namespace) -> None:
         task=Task(options.task),
         format=Format(options.format),
         dtype=DType(options.dtype),
+        verify=read_verify(options.verify) if options.verify is not None else None,
     )
     check_installed()
     for option in ("port", "internal_port"):
@@ -126,6 +144,28 @@ def check_folder(path: Path) -> Path:
     return folder
 
 
+def read_verify(path: Path) -> Verify:
+    """Return the check of the model that a file declares.
+
+    Raises:
+        CommandFailed: it cannot be read, or declares none.
+    """
+    cure = "`modelyard serve --help` shows one."
+    try:
+        return Verify.model_validate_json(path.expanduser().read_bytes())
+    except OSError as error:
+        raise CommandFailed(
+            f"--verify {str(path)!r} cannot be read: {error.strerror}", cure=cure
+        ) from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        where = f"field {field!r} of it" if field else "it"
+        raise CommandFailed(
+            f"--verify {str(path)!r} declares no check: {where}: {first['msg']}", cure=cure
+        ) from error
+
+
 def check_installed() -> None:
     """Raise CommandFailed if the runtime is not installed here."""
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
@@ -164,6 +204,7 @@ def build_environment(
         "MODELYARD_LOG_FORMAT": "text",
         # Nobody balances over this process, so nobody needs time to notice its end.
         "MODELYARD_LAME_DUCK_SECONDS": "0",
+        "MODELYARD_PARTING_SECONDS": "0",
     }
 
 

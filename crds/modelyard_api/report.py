@@ -5,6 +5,7 @@ message, with exit code EXIT_CANNOT_START. `fetch` (the init container) leaves o
 done, too. A report that cannot be had means unknown, never good.
 """
 
+import json
 from enum import StrEnum
 from typing import Literal
 
@@ -12,6 +13,8 @@ from modelyard_api.document import Document
 
 #: The kubelet keeps this many bytes of a container's termination message.
 MAX_TERMINATION_MESSAGE_BYTES = 4096
+#: Stands for the middle of a message that is too long.
+_GAP = " […] "
 
 
 class State(StrEnum):
@@ -34,7 +37,10 @@ class ReportedDevice(Document):
 
 
 class ReportedStartup(Document):
-    """Seconds spent in each step, null until it is over. `total` counts from process start."""
+    """Seconds spent in each step, null until it is over.
+
+    `total` counts from process start until ready, the verification included.
+    """
 
     load: float | None = None
     warmup: float | None = None
@@ -53,7 +59,7 @@ class ReportedDownload(Document):
 
 
 class Verification(Document):
-    """Outcome of the declared verification request."""
+    """Outcome of the declared verification request; null where there is none, or it is not over."""
 
     passed: bool
     message: str = ""
@@ -89,16 +95,18 @@ class RuntimeReport(Document):
 def encode_termination_message(report: RuntimeReport) -> str:
     """Return JSON that the kubelet keeps whole; a long error message loses its middle."""
     text = report.model_dump_json(by_alias=True, exclude_defaults=True)
-    excess = len(text.encode()) - MAX_TERMINATION_MESSAGE_BYTES
-    if excess <= 0 or report.error is None:
+    size = len(text.encode())
+    if size <= MAX_TERMINATION_MESSAGE_BYTES or report.error is None:
         return text
-    # Escapes (a quote, a newline, a non-ASCII letter) take more bytes than characters, so halve
-    # until it fits rather than compute.
+    # Escapes (a quote, a newline) and letters beyond ASCII take more bytes than characters: begin
+    # as if all characters were alike, and halve until it fits.
     message = report.error.message
-    keep = max(len(message) - excess, 0)
+    message_bytes = len(json.dumps(message, ensure_ascii=False).encode())
+    room = message_bytes - (size - MAX_TERMINATION_MESSAGE_BYTES) - len(_GAP.encode())
+    keep = len(message) * max(room, 0) // message_bytes
     while True:
         half = keep // 2
-        short = f"{message[:half]} […] {message[len(message) - half :]}" if half else "[…]"
+        short = message[:half] + _GAP + message[len(message) - half :]
         error = report.error.model_copy(update={"message": short})
         text = report.model_copy(update={"error": error}).model_dump_json(
             by_alias=True, exclude_defaults=True

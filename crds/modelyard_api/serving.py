@@ -23,6 +23,8 @@ class ServingConfig(Document):
     dtype: DType = DType.AUTO
     drain_seconds: int = 120
     verify: Verify | None = None
+    #: Kind of device that the model must run on (`cuda`); empty takes what there is.
+    device: str = ""
 
 
 def encode_config(config: ServingConfig) -> str:

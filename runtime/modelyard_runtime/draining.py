@@ -18,12 +18,19 @@ ENGINE_SECONDS = 3.0
 
 
 async def drain(
-    life: Lifecycle, public: Listener, *, lame_duck_seconds: float, drain_seconds: float
+    life: Lifecycle,
+    public: Listener,
+    *,
+    lame_duck_seconds: float,
+    parting_seconds: float,
+    drain_seconds: float,
 ) -> None:
     """Return when no request is inside, or the time is over and the rest were told so.
 
     1. Not ready, and every answer asks its client to close the connection; new ones are served.
-    2. The port is closed; requests over connections that are still open are served.
+    2. The port is closed; requests over connections that are still open are served, for as long as
+       there are such connections and at most `parting_seconds`. A client that keeps some open uses
+       them in turn: closed sooner, one would be closed just as a request is on its way to it.
     3. Idle connections are closed; the others are, as their answers end.
     """
     clock = asyncio.get_running_loop().time
@@ -33,6 +40,7 @@ async def drain(
     await asyncio.sleep(min(lame_duck_seconds, drain_seconds))
     public.stop_accepting()
     await asyncio.sleep(min(_SETTLE_SECONDS, max(deadline - clock(), 0)))
+    await public.outlast_clients(timeout_seconds=min(parting_seconds, max(deadline - clock(), 0)))
     if await public.finish(timeout_seconds=max(deadline - clock(), 0)):
         _log.info("drained")
         return

@@ -7,10 +7,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
-from modelyard_api.meta import EXIT_CANNOT_START
-from modelyard_api.report import ReportedError, RuntimeReport, State, encode_termination_message
+from modelyard_api.meta import EXIT_CANNOT_START, Reason
+from modelyard_api.report import (
+    ReportedError,
+    RuntimeReport,
+    State,
+    Verification,
+    encode_termination_message,
+)
 from modelyard_runtime.errors import CannotStart
+from modelyard_runtime.excerpts import excerpt_text
 from modelyard_runtime.settings import PREFIX, Settings
+
+#: Of a verification's outcome, which stands in the error as well. A termination message that is too
+#: long loses the middle of the error only.
+_MAX_OUTCOME = 400
 
 _log = logging.getLogger(__name__)
 
@@ -34,12 +45,24 @@ def explain_failed_start(error: CannotStart, settings: Settings, *, model_name: 
 
 def report_failed_start(error: CannotStart, *, model_name: str = "") -> RuntimeReport:
     """Tell why the process ends."""
-    return RuntimeReport(state=State.FAILED, model_name=model_name, error=reported_error(error))
+    return RuntimeReport(
+        state=State.FAILED,
+        model_name=model_name,
+        verification=reported_verification(error),
+        error=reported_error(error),
+    )
 
 
 def reported_error(error: CannotStart) -> ReportedError:
     """Return the fault as the report carries it."""
     return ReportedError(reason=error.reason.value, message=error.message, hint=error.hint)
+
+
+def reported_verification(error: CannotStart) -> Verification | None:
+    """Return the outcome of the verification, if that is what failed."""
+    if error.reason is not Reason.VERIFICATION_FAILED:
+        return None
+    return Verification(passed=False, message=excerpt_text(error.message, _MAX_OUTCOME))
 
 
 def write_termination_message(path: Path, report: RuntimeReport) -> None:

@@ -1,6 +1,6 @@
 """Where the process is in its life, in one place that probes, service and report all read."""
 
-from modelyard_api.report import ReportedError, ReportedStartup, State
+from modelyard_api.report import ReportedError, ReportedStartup, State, Verification
 from modelyard_api.serving import ServingConfig
 from modelyard_runtime.engine.base import BatchEngine, GenerationEngine
 
@@ -14,7 +14,9 @@ class Lifecycle:
         self.engine: GenerationEngine | BatchEngine | None = None
         self.startup = ReportedStartup()
         self.error: ReportedError | None = None
-        #: The model answered its warm-up: stays true for good.
+        #: How the declared verification went; None where there is none, or it is not over.
+        self.verification: Verification | None = None
+        #: The model answered its warm-up, and as verified: stays true for good.
         self.warm = False
         #: New requests are let in: from ready until some time after the drain began, so that
         #: requests which were on their way are still served.
@@ -36,13 +38,13 @@ class Lifecycle:
         return self.state in {State.DRAINING, State.FAILED}
 
     def finish_load(self, engine: GenerationEngine | BatchEngine, *, seconds: float) -> None:
-        """The model is in memory; the warm-up is next."""
+        """The model is in memory; the warm-up is next, and then the verification."""
         self.engine = engine
         self.state = State.WARMING
         self.startup = ReportedStartup(load=seconds)
 
     def finish_warmup(self, *, seconds: float, total_seconds: float | None) -> None:
-        """The model has answered: open the door."""
+        """The model has answered, and as it should: open the door."""
         self.startup = ReportedStartup(load=self.startup.load, warmup=seconds, total=total_seconds)
         self.state = State.READY
         self.warm = True

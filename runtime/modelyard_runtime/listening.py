@@ -16,6 +16,7 @@ from modelyard_runtime.http_protocol import BoundedHttp
 #: idle connection: otherwise its next request may meet a connection that has just been closed.
 _KEEP_ALIVE_SECONDS = 120
 _BACKLOG = 1024
+_LOOK_SECONDS = 0.1
 
 
 def bind_port(host: str, port: int) -> socket.socket:
@@ -79,6 +80,14 @@ class Listener(uvicorn.Server):
         """Close the port. Connections stay open, and requests on them are served."""
         for server in self.servers:
             server.close()
+
+    async def outlast_clients(self, *, timeout_seconds: float) -> None:
+        """Return when no connection is open any more, or the time is over."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + timeout_seconds
+        # uvicorn has no event for it, and looks as often itself when it shuts down.
+        while self.server_state.connections and clock() < deadline:
+            await asyncio.sleep(_LOOK_SECONDS)  # noqa: ASYNC110
 
     async def finish(self, *, timeout_seconds: float) -> bool:
         """Close idle connections, and the others as their answers end; True if all have in time."""

@@ -23,8 +23,8 @@ class EngineLoad(Collector):
         self._life = life
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Both are zero while there is no engine."""
-        engine = self._life.engine
+        """Both are zero until clients are let in: what the pod asks itself is no load."""
+        engine = self._life.engine if self._life.warm else None
         load = engine.load if engine is not None else Load(running=0, waiting=0)
         yield GaugeMetricFamily(
             Metric.REQUESTS_RUNNING, "Requests being computed.", value=load.running

@@ -1,4 +1,4 @@
-"""The life of the process: open the ports, load, warm up, serve, drain."""
+"""The life of the process: open the ports, load, warm up, verify, serve, drain."""
 
 import asyncio
 import logging
@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable
 from modelyard_api.meta import Reason
 from modelyard_api.report import ReportedError
 from modelyard_api.serving import ServingConfig
+from modelyard_runtime.asking import verify
 from modelyard_runtime.draining import ENGINE_SECONDS, close_engine, drain, give_up
-from modelyard_runtime.ending import reported_error
+from modelyard_runtime.ending import reported_error, reported_verification
 from modelyard_runtime.engine.base import BatchEngine, GenerationEngine
 from modelyard_runtime.errors import CannotStart
 from modelyard_runtime.lifecycle import Lifecycle
@@ -20,6 +21,7 @@ from modelyard_runtime.metrics import Metrics
 from modelyard_runtime.reporting import process_age_seconds
 from modelyard_runtime.server import build_app, build_internal_app
 from modelyard_runtime.settings import Settings
+from modelyard_runtime.verification import Plan, parse_plan
 from modelyard_runtime.warmup import warm_up
 
 StartEngine = Callable[[ServingConfig], Awaitable[GenerationEngine | BatchEngine]]
@@ -37,8 +39,10 @@ async def serve(config: ServingConfig, settings: Settings, start: StartEngine) -
     """Serve the model until a signal ends it; return the exit code.
 
     Raises:
-        CannotStart: a port is taken, or the model does not load or answer.
+        CannotStart: a port is taken, or the model does not load, or does not answer as it should.
     """
+    # First of all: a typing error should not cost the time that a model takes to load.
+    plan = parse_plan(config.verify) if config.verify is not None else None
     stop = _listen_for_signals()
     life = Lifecycle(config)
     metrics = Metrics(life)
@@ -58,8 +62,9 @@ async def serve(config: ServingConfig, settings: Settings, start: StartEngine) -
         },
     )
     try:
-        return await _live(life, settings, start, public=public, stop=stop)
+        return await _live(life, settings, start, plan, public=public, stop=stop)
     except CannotStart as error:
+        life.verification = reported_verification(error)
         life.fail(reported_error(error))
         raise
     finally:
@@ -72,11 +77,12 @@ async def _live(
     life: Lifecycle,
     settings: Settings,
     start: StartEngine,
+    plan: Plan | None,
     *,
     public: Listener,
     stop: asyncio.Event,
 ) -> int:
-    if not await _finishes_before(stop, _open_model(life, start)):
+    if not await _finishes_before(stop, _open_model(life, settings, start, plan)):
         _log.info("stopped_before_ready")
         return 0
     if await _finishes_before(stop, _watch(life)):
@@ -89,13 +95,16 @@ async def _live(
         life,
         public,
         lame_duck_seconds=settings.lame_duck_seconds,
+        parting_seconds=settings.parting_seconds,
         drain_seconds=life.config.drain_seconds,
     )
     return 0
 
 
-async def _open_model(life: Lifecycle, start: StartEngine) -> None:
-    """Load the model, let it answer once, and open the door."""
+async def _open_model(
+    life: Lifecycle, settings: Settings, start: StartEngine, plan: Plan | None
+) -> None:
+    """Load the model, let it answer, as declared if anything is, and open the door."""
     began = time.monotonic()
     try:
         engine = await start(life.config)
@@ -107,9 +116,10 @@ async def _open_model(life: Lifecycle, start: StartEngine) -> None:
     loaded = time.monotonic()
     life.finish_load(engine, seconds=round(loaded - began, 3))
     await warm_up(engine)
-    life.finish_warmup(
-        seconds=round(time.monotonic() - loaded, 3), total_seconds=process_age_seconds()
-    )
+    warmup_seconds = round(time.monotonic() - loaded, 3)
+    if plan is not None:
+        life.verification = await verify(plan, engine, life, settings)
+    life.finish_warmup(seconds=warmup_seconds, total_seconds=process_age_seconds())
     _log.info(
         "ready",
         extra={

@@ -17,6 +17,7 @@ def build_report(life: Lifecycle) -> RuntimeReport:
         state=life.state,
         model_name=life.config.model_name,
         startup=life.startup,
+        verification=life.verification,
         error=life.error,
     )
     if life.engine is None:

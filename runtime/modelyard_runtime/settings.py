@@ -32,6 +32,7 @@ class Settings(BaseModel):
     max_requests: Annotated[int, Field(gt=0)] = 256
     #: How long a stopping process still takes new requests, for clients and proxies to notice.
     lame_duck_seconds: Annotated[float, Field(ge=0, le=60)] = 1.0
+    parting_seconds: Annotated[float, Field(ge=0, le=60)] = 3.0
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:

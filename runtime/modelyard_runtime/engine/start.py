@@ -62,7 +62,7 @@ def _build(config: ServingConfig, capacity: Capacity, loop: asyncio.AbstractEven
     # Vetting first: it imports no model library, so a bad folder is refused within a second.
     folder = vet_folder(Path(config.model_path))
     detected = detect(folder, config.task, config.format)
-    wanted = Wanted(folder, detected, config.dtype, capacity.memory_bytes)
+    wanted = Wanted(folder, detected, config.dtype, capacity.memory_bytes, config.device)
     require_library_memory(capacity.memory_bytes)
     with translated_load_errors():
         import_function(_PREPARE)(capacity.threads)

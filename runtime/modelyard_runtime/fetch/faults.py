@@ -1,8 +1,9 @@
 """What goes wrong on the way of a file, before it is known whether another try helps.
 
 RuntimeFault
-├── Transient    the network or the hub; the same request may work later
-└── Damaged      the file arrived, and is not what the hub said it would be
+├── Transient        the network or the hub; the same request may work later
+│   └── RateLimited  the hub wants fewer requests
+└── Damaged          the file arrived, and is not what the hub said it would be
 """
 
 import errno
@@ -15,8 +16,8 @@ from modelyard_runtime.errors import CannotStart, RuntimeFault
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _DISK_HINT = (
-    "Give the volume for the download more room (without one of its own it lies on the node's "
-    "disk: free space there, or add a node with a larger disk), or choose a smaller model or file."
+    "The download lies on the node's disk: free space there, add a node with a larger disk, or "
+    "choose a smaller model or file."
 )
 
 
@@ -26,6 +27,10 @@ class Transient(RuntimeFault):
     def __init__(self, message: str, *, retry_after_seconds: float = 0.0) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class RateLimited(Transient):
+    """The hub lets nobody like us through for a while."""
 
 
 class Damaged(RuntimeFault):

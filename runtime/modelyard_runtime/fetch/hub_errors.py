@@ -15,11 +15,12 @@ from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-d
 
 from modelyard_api.meta import SECRET_HOST_KEY, SECRET_TOKEN_KEY, Reason
 from modelyard_runtime.errors import CannotStart
-from modelyard_runtime.fetch.faults import Transient
+from modelyard_runtime.fetch.faults import RateLimited, Transient
 
 _UNAUTHORIZED = frozenset({401, 403})
 _NOT_FOUND = frozenset({404, 410})
-_TRY_LATER = frozenset({408, 425, 429})
+_TRY_LATER = frozenset({408, 425})
+_TOO_MANY_REQUESTS = 429
 _SERVER_FAILS = 500
 _BAD_CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"
 _LONGEST_WORDS = 300
@@ -55,6 +56,10 @@ def explain(
     said = " ".join((error.server_message or "").split())[:_LONGEST_WORDS].rstrip(".")
     answered = f"{host} answers {status}" + (f": {said}" if said else "")
     away = response.url.origin != home.origin
+    if status == _TOO_MANY_REQUESTS:
+        return RateLimited(
+            f"{answered} (too many requests)", retry_after_seconds=_read_retry_after(response)
+        )
     # Storage behind a redirect refuses when a signed address is too old; the hub signs a new one.
     if status >= _SERVER_FAILS or status in _TRY_LATER or away:
         return Transient(answered, retry_after_seconds=_read_retry_after(response))
@@ -87,9 +92,11 @@ def _unauthorized(
         hint = "The repository is private, or does not exist (the hub answers both alike)"
     return CannotStart(
         Reason.UNAUTHORIZED,
-        f"{what}: {answered}. {given}.",
-        hint=f"{hint}. The token belongs into a Secret that spec.model.secretRef names: key "
-        f"{SECRET_TOKEN_KEY!r}, and key {SECRET_HOST_KEY!r} with {host}.",
+        f"The hub refuses {what}: {answered}. {given}.",
+        # No word in the place of the token: what follows this key is masked, whatever it is.
+        hint=f"{hint}. The token belongs into a Secret that spec.model.secretRef names: kubectl "
+        f"create secret generic NAME --from-literal={SECRET_HOST_KEY}={host} "
+        f"--from-literal={SECRET_TOKEN_KEY}=…",
     )
 
 

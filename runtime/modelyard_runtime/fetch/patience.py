@@ -8,12 +8,15 @@ from typing import TypeVar
 
 from modelyard_api.meta import Reason
 from modelyard_runtime.errors import CannotStart
-from modelyard_runtime.fetch.faults import Transient
+from modelyard_runtime.fetch.faults import RateLimited, Transient
 
 T = TypeVar("T")
 
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
+#: Who waits here waits in silence. A hub that wants a longer rest than this is told of by ending:
+#: the kubelet starts the container again and again, with pauses of its own that grow to minutes.
+_LONGEST_REST_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +46,8 @@ class Patience:
         """Run the action until it works.
 
         Raises:
-            CannotStart: DownloadFailed, when it kept failing and nothing moved for too long.
+            CannotStart: DownloadFailed, when it kept failing and nothing moved for too long;
+                RateLimited, when the hub wants a long rest.
         """
         failures = 0
         while True:
@@ -65,6 +69,8 @@ class Patience:
                 "proxy), or have the policy name a mirror that they reach.",
             ) from fault
         wanted = max(choose_pause(failures, self._jitter()), fault.retry_after_seconds)
+        if isinstance(fault, RateLimited) and wanted > _LONGEST_REST_SECONDS:
+            raise _rate_limited(fault, what) from fault
         # One last try when time is up, however long the server would like to be left alone.
         seconds = min(wanted, left)
         _log.warning(
@@ -72,6 +78,17 @@ class Patience:
             extra={"what": what, "explanation": str(fault), "in_seconds": round(seconds, 1)},
         )
         self._sleep(seconds)
+
+
+def _rate_limited(fault: RateLimited, what: str) -> CannotStart:
+    asked = fault.retry_after_seconds
+    rest = f", and wants {asked:.0f} s of rest" if asked else ""
+    return CannotStart(
+        Reason.RATE_LIMITED,
+        f"{what}: {fault}{rest}. The download goes on by itself, from where it stopped",
+        hint="Wait. Hubs let more requests through with a token (spec.model.secretRef), and a "
+        "mirror (huggingFace.endpoint in the platform's policy) sets its own limits.",
+    )
 
 
 def choose_pause(failures: int, jitter: float) -> float:

@@ -34,7 +34,7 @@ def read_secret(folder: Path) -> Secret | None:
             Reason.UNAUTHORIZED,
             _describe_no_token(folder, token),
             hint="Make it anew: kubectl create secret generic NAME "
-            f"--from-literal={SECRET_TOKEN_KEY}=TOKEN --from-literal={SECRET_HOST_KEY}=HOST",
+            f"--from-literal={SECRET_HOST_KEY}=HOST --from-literal={SECRET_TOKEN_KEY}=…",
         )
     return Secret(token, _read_key(folder, SECRET_HOST_KEY) or DEFAULT_SECRET_HOST)
 

@@ -44,7 +44,7 @@ def load_causal_lm(wanted: Wanted) -> Loaded:
     """Load the folder's GGUF file."""
     header = wanted.folder.ggufs[wanted.detected.gguf_name]
     architecture = require_supported(header)
-    device = choose_device()
+    device = choose_device(wanted.device)
     dtype = choose_dtype(wanted.dtype, torch.float16, device)
     parameters = sum(tensor.elements for tensor in header.tensors)
     require_room(parameters * dtype.itemsize, wanted.memory_bytes, device)

@@ -67,9 +67,24 @@ def describe_device(device: torch.device) -> str:
     return f"cuda:{device.index or 0} {torch.cuda.get_device_name(device)}"
 
 
-def choose_device() -> torch.device:
-    """Return the GPU if there is one, else the CPU."""
-    return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+def choose_device(wanted: str = "") -> torch.device:
+    """Return the GPU if there is one, else the CPU.
+
+    Raises:
+        CannotStart: DeviceMismatch, if that is not the kind of device that is wanted. A model which
+            quietly runs on the CPU of a GPU node holds the GPU, and answers far too slowly.
+    """
+    device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+    if wanted and device.type != wanted:
+        raise CannotStart(
+            Reason.DEVICE_MISMATCH,
+            f"the pod was given a GPU to compute on {wanted}, but torch {torch.__version__} finds "
+            f"no such device and would run on {describe_device(device)}",
+            hint="Use a runtime image whose torch is built for this device (the chart's "
+            "runtime.image, or spec.runtime.image), check the driver on the node, or correct "
+            "`device` in the platform's GPU profile.",
+        )
+    return device
 
 
 def choose_dtype(wanted: DType, stored: Any, device: torch.device) -> torch.dtype:

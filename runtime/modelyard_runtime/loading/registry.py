@@ -31,6 +31,8 @@ class Wanted:
     detected: Detected
     dtype: DType
     memory_bytes: int
+    device: str = ""
+    """The kind of device it must be (`cuda`); empty takes what there is."""
 
 
 def import_function(name: str) -> Callable[..., Any]:

@@ -50,7 +50,7 @@ def load_classifier(wanted: Wanted) -> Loaded:
 def _load(wanted: Wanted, factory: Any, *, unused: str = "") -> Loaded:
     path = str(wanted.folder.path)
     config: PreTrainedConfig = AutoConfig.from_pretrained(path, **_CLOSED)
-    device = choose_device()
+    device = choose_device(wanted.device)
     dtype = choose_dtype(wanted.dtype, _stored_dtype(wanted), device)
     parameters = sum(header.parameters for header in _served_weights(wanted))
     require_room(parameters * dtype.itemsize, wanted.memory_bytes, device)

@@ -122,8 +122,36 @@ async def test_what_outlives_the_drain_is_told_so():
         assert 1 <= time.monotonic() - signalled < 5
 
 
+async def test_a_request_over_a_kept_connection_is_answered_after_the_port_is_closed():
+    async with started(
+        MODELYARD_LAME_DUCK_SECONDS="0.1", MODELYARD_PARTING_SECONDS="60"
+    ) as runtime:
+        await runtime.says("ready")
+        async with httpx.AsyncClient(trust_env=False, base_url=runtime.url) as client:
+            await client.post("/predict", json={"text": "a"})
+            runtime.signal()
+            await port_closes(runtime.event("listening")["port"])
+            answer = await client.post("/predict", json={"text": "b"})
+        assert (answer.json(), answer.headers["connection"]) == ({"text": "B"}, "close")
+        assert await runtime.ends(seconds=5) == 0
+
+
+async def port_closes(port):
+    """Return once nobody takes a new connection."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionRefusedError:
+                return
+            writer.close()
+            await asyncio.sleep(0.05)
+
+
 async def test_idle_connections_are_closed():
-    async with started(MODELYARD_LAME_DUCK_SECONDS="0.1") as runtime:
+    async with started(
+        MODELYARD_LAME_DUCK_SECONDS="0.1", MODELYARD_PARTING_SECONDS="0.2"
+    ) as runtime:
         await runtime.says("ready")
         port = runtime.event("listening")["port"]
         idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(5)]

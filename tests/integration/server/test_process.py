@@ -1,6 +1,7 @@
 """The life of a real process: start, warm-up, readiness, failure to start, death."""
 
 import asyncio
+import json
 import signal
 import socket
 
@@ -73,6 +74,24 @@ NO_PORT = (
     "unable to parse string as an integer (it is 'http')"
 )
 
+VERIFY_HINT = (
+    "Correct spec.update.verify (without Kubernetes, the file of `modelyard serve --verify`)."
+)
+NO_PATH = (
+    'update.verify: expect[0].path: "$.text[" is no JSONPath of RFC 9535: unexpected end of query'
+)
+NO_PATTERN = (
+    "update.verify: expect[0].matches: /(a/ is no regular expression: "
+    "missing ), unterminated subpattern at position 0"
+)
+
+
+def declaring(**expectation):
+    """Return a configuration with a verification of one expectation."""
+    verify = {"request": {"path": "/predict", "body": {"text": "a"}}, "expect": [expectation]}
+    return json.dumps({"modelName": "tiny", "verify": verify})
+
+
 CANNOT_START = [
     pytest.param(
         {"FAKE_ENGINE_LOAD": "refuse"},
@@ -102,6 +121,16 @@ CANNOT_START = [
             CONFIG_HINT,
         ),
         id="the configuration is of a later version",
+    ),
+    pytest.param(
+        {"config": declaring(path="$.text[", equals="a"), "FAKE_ENGINE_LOAD": "slow"},
+        ("ConfigInvalid", NO_PATH, VERIFY_HINT),
+        id="a JSONPath of the verification is none, told before the model is loaded",
+    ),
+    pytest.param(
+        {"config": declaring(path="$.text", matches="(a"), "FAKE_ENGINE_LOAD": "slow"},
+        ("ConfigInvalid", NO_PATTERN, VERIFY_HINT),
+        id="a regular expression of the verification is none, told before the model is loaded",
     ),
     pytest.param(
         {"MODELYARD_PORT": "http"},

@@ -1,5 +1,6 @@
 """`modelyard serve` with real models: the whole way from a folder to OpenAI's client."""
 
+import json
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ import httpx
 import openai
 import pytest
 
+from tests.support.tiny_models import write_model
 from tests.support.waiting import wait_for
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -44,19 +46,24 @@ def free_port():
         return server.getsockname()[1]
 
 
-@contextmanager
-def serving(folder):
-    """Run the command as a person would, in the folder's parent, and end it with Ctrl-C."""
-    port = free_port()
+def start(folder, port, *options):
+    """Run the command as a person would, in the folder's parent."""
     ports = ["--port", str(port), "--internal-port", str(free_port())]
-    with subprocess.Popen(
-        [sys.executable, "-m", "modelyard_cli", "serve", folder.name, *ports],
+    return subprocess.Popen(
+        [sys.executable, "-m", "modelyard_cli", "serve", folder.name, *ports, *options],
         cwd=folder.parent,
         env={**os.environ, "MODELYARD_TERMINATION_LOG": str(folder.parent / "none")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    ) as process:
+    )
+
+
+@contextmanager
+def serving(folder, *options):
+    """Run the command until it serves, and end it with Ctrl-C."""
+    port = free_port()
+    with start(folder, port, *options) as process:
         try:
             url = f"http://127.0.0.1:{port}"
             wait_for(lambda: is_ready(url, process), what="ready", seconds=LOAD_SECONDS)
@@ -115,3 +122,38 @@ def test_a_sentence_encoder(make_model):
 
 def similarity(one, other):
     return sum(a * b for a, b in zip(one, other, strict=True))
+
+
+@pytest.fixture(scope="session")
+def labels(tmp_path_factory):
+    """A classifier of random weights, the same each time: it takes this text for LABEL_1."""
+    folder = tmp_path_factory.mktemp("models") / "labels"
+    return write_model(folder, "BertForSequenceClassification", type_vocab_size=2, num_labels=2)
+
+
+def write_check(folder, label):
+    expect = [
+        {"path": "$.label", "equals": label},
+        {"path": "$.score", "number": 0.75, "tolerance": 0.25},
+    ]
+    request = {"path": "/predict", "body": {"text": "t5 t6 t7"}}
+    (folder / "check.json").write_text(json.dumps({"request": request, "expect": expect}))
+
+
+def test_a_model_that_passes_its_check_is_served(labels):
+    write_check(labels.parent, "LABEL_1")
+    with serving(labels, "--verify", "check.json") as url:
+        answer = httpx.post(f"{url}/predict", json={"text": "t5 t6 t7"}, trust_env=False)
+        assert answer.json()["label"] == "LABEL_1"
+
+
+def test_a_model_that_does_not_is_not_served_and_the_log_says_why(labels):
+    write_check(labels.parent, "LABEL_0")
+    with start(labels, free_port(), "--verify", "check.json") as process:
+        try:
+            output, _ = process.communicate(timeout=LOAD_SECONDS)
+        finally:
+            process.kill()
+    assert process.returncode == 78
+    assert "cannot_start reason=VerificationFailed" in output
+    assert '$.label is "LABEL_1", expected "LABEL_0"' in output

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from modelyard_api.serving import ServingConfig, decode_config
-from modelyard_api.v1alpha1 import DType, Format, Task
+from modelyard_api.v1alpha1 import DType, Expectation, Format, Task, Verify, VerifyRequest
 from modelyard_cli import serve
 from modelyard_cli.__main__ import main
 from modelyard_cli.examples import build_examples
@@ -68,6 +68,7 @@ def test_it_becomes_the_runtime_of_that_folder(folder, started, capsys):
         "MODELYARD_INTERNAL_PORT": "0",
         "MODELYARD_LOG_FORMAT": "text",
         "MODELYARD_LAME_DUCK_SECONDS": "0",
+        "MODELYARD_PARTING_SECONDS": "0",
     }
     assert environment["PATH"] == os.environ["PATH"]
     assert "Serving 'a$b'" in capsys.readouterr().out
@@ -80,6 +81,65 @@ def test_the_model_is_called_like_its_folder(folder, started, monkeypatch):
     assert decode_config(started[0][2]["MODELYARD_CONFIG"]) == ServingConfig(
         model_name="my model", model_path=str(folder)
     )
+
+
+def test_the_check_in_the_help_is_one_and_reaches_the_runtime(folder, started, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["serve", "--help"])
+    shown = capsys.readouterr().out
+    example = shown[shown.index('{"request"') : shown.index('"30s"}') + len('"30s"}')]
+    file = tmp_path / "check.json"
+    file.write_text(example)
+    with pytest.raises(Started):
+        main(
+            [
+                *("serve", str(folder), "--port", "0", "--internal-port", "0"),
+                *("--verify", str(file)),
+            ]
+        )
+    verify = decode_config(started[0][2]["MODELYARD_CONFIG"]).verify
+    assert verify == Verify(
+        request=VerifyRequest(path="/predict", body={"text": "Lovely."}),
+        expect=(
+            Expectation(path="$.label", equals="POSITIVE"),
+            Expectation(path="$.score", number=0.95, tolerance=0.05),
+            Expectation(path="$.label", matches="^POS"),
+        ),
+        timeout="30s",
+    )
+
+
+NO_CHECKS = [
+    pytest.param("request: {}", "it: Invalid JSON: expected value at line 1 column 1", id="YAML"),
+    pytest.param("[]", "it: Input should be an object", id="a list"),
+    pytest.param("{}", "field 'request' of it: Field required", id="nothing"),
+    pytest.param(
+        '{"request": {"path": "/predict", "body": {}}, "expect": [{"equals": 1}]}',
+        "field 'expect.0.path' of it: Field required",
+        id="an expectation of nothing in particular",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "problem"), NO_CHECKS)
+def test_a_file_without_a_check(folder, started, text, problem, capsys):
+    file = folder / "check"
+    file.write_text(text)
+    assert main(["serve", str(folder), "--verify", str(file)]) == 1
+    assert capsys.readouterr().err == (
+        f"modelyard: --verify '{file}' declares no check: {problem}\n"
+        "  `modelyard serve --help` shows one.\n"
+    )
+    assert started == []
+
+
+def test_a_check_that_is_not_there(folder, started, tmp_path, capsys):
+    assert main(["serve", str(folder), "--verify", str(tmp_path / "none")]) == 1
+    assert capsys.readouterr().err == (
+        f"modelyard: --verify '{tmp_path}/none' cannot be read: No such file or directory\n"
+        "  `modelyard serve --help` shows one.\n"
+    )
+    assert started == []
 
 
 def test_a_folder_that_is_not_there(tmp_path, capsys):

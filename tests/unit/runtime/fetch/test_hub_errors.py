@@ -8,7 +8,7 @@ import pytest
 from huggingface_hub.utils import hf_raise_for_status
 
 from modelyard_runtime.errors import CannotStart
-from modelyard_runtime.fetch.faults import Transient
+from modelyard_runtime.fetch.faults import RateLimited, Transient
 from modelyard_runtime.fetch.hub_errors import translated_hub_errors
 
 ENDPOINT = "https://hub.example.com/mirror"
@@ -37,6 +37,7 @@ def test_what_may_work_later_is_tried_again(status, headers, seconds):
     with pytest.raises(Transient, match=f"hub.example.com answers {status}") as caught:
         answer(status, headers)
     assert caught.value.retry_after_seconds == seconds
+    assert isinstance(caught.value, RateLimited) == (status == 429)
 
 
 def test_a_date_to_come_back_is_understood():
@@ -53,14 +54,19 @@ def test_storage_that_refuses_is_asked_anew_and_its_address_not_told(status):
 
 
 FINAL = [
-    (401, {}, "Unauthorized", "acme/tiny: hub.example.com answers 401. No token was sent."),
+    (
+        401,
+        {},
+        "Unauthorized",
+        "The hub refuses acme/tiny: hub.example.com answers 401. No token was sent.",
+    ),
     (
         403,
         {"X-Error-Message": "Access to this resource is disabled."},
         "Unauthorized",
         (
-            "acme/tiny: hub.example.com answers 403: Access to this resource is disabled. No token "
-            "was sent."
+            "The hub refuses acme/tiny: hub.example.com answers 403: Access to this resource is "
+            "disabled. No token was sent."
         ),
     ),
     (410, {}, "ModelNotFound", "The hub does not know acme/tiny: hub.example.com answers 410"),

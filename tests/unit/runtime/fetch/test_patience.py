@@ -3,7 +3,7 @@
 import pytest
 
 from modelyard_runtime.errors import CannotStart
-from modelyard_runtime.fetch.faults import Transient
+from modelyard_runtime.fetch.faults import RateLimited, Transient
 from modelyard_runtime.fetch.patience import Patience, choose_pause
 
 
@@ -66,6 +66,21 @@ def test_it_is_given_up_when_nothing_moves_and_tried_once_when_time_is_up(patien
     assert caught.value.message == (
         "config.json: busy. No progress for 60 s, so it was given up; what was fetched is kept"
     )
+
+
+@pytest.mark.parametrize(
+    ("asked", "pauses", "told"),
+    [
+        pytest.param(60, [], "too many, and wants 60 s of rest. The", id="it says how long"),
+        pytest.param(0, [1.0, 2.0, 4.0], "too many. The", id="it does not say how long"),
+    ],
+)
+def test_a_hub_that_wants_a_long_rest_is_told_of_by_ending(patience, clock, asked, pauses, told):
+    faults = [RateLimited("too many", retry_after_seconds=asked) for _ in range(9)]
+    with pytest.raises(CannotStart) as caught:
+        patience.insist(fail_with(*faults), what="config.json")
+    assert (caught.value.reason, clock.pauses) == ("RateLimited", pauses)
+    assert told in caught.value.message
 
 
 def test_progress_starts_the_clock_and_the_pauses_anew(patience, clock):

@@ -25,6 +25,7 @@ from modelyard_runtime.settings import Settings, read_settings
                 "MODELYARD_BODY_SECONDS": "5",
                 "MODELYARD_MAX_REQUESTS": "2",
                 "MODELYARD_LAME_DUCK_SECONDS": "0.5",
+                "MODELYARD_PARTING_SECONDS": "1.5",
             },
             Settings(
                 host="::",
@@ -36,6 +37,7 @@ from modelyard_runtime.settings import Settings, read_settings
                 body_seconds=5,
                 max_requests=2,
                 lame_duck_seconds=0.5,
+                parting_seconds=1.5,
             ),
         ),
     ],
