@@ -5,17 +5,13 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Self
 
+import orjson
+
+from modelyard_kube.configuration import load_settings
 from modelyard_kube.errors import ClusterError
-from modelyard_kube.resources import Resource
-from modelyard_kube.transport import (
-    Call,
-    Lines,
-    Login,
-    Observe,
-    Transport,
-    ignore,
-    load_configuration,
-)
+from modelyard_kube.resources import PODS, Resource
+from modelyard_kube.target import Target
+from modelyard_kube.transport import Call, Lines, Login, Observe, Transport, ignore
 
 Json = dict[str, Any]
 
@@ -23,26 +19,6 @@ _NOT_FOUND = 404
 _METADATA = "application/json;as=PartialObjectMetadata{list};g=meta.k8s.io;v=v1"
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
-_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """What a request is about: an object, or with an empty name a collection."""
-
-    resource: Resource
-    namespace: str | None = None
-    name: str = ""
-    subresource: str = ""
-
-    @property
-    def path(self) -> str:
-        return self.resource.path(self.namespace, self.name, self.subresource)
-
-    def call(self, method: str) -> Call:
-        verb = _VERBS.get(method) or ("get" if self.name else "list")
-        parts = (self.resource.plural, self.subresource)
-        return Call(verb, "/".join(part for part in parts if part))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +41,26 @@ class KubeClient:
         *,
         timeout_seconds: float = 15.0,
         fence: Callable[[], None] | None = None,
+        namespace: str = "default",
     ) -> None:
         self._transport = transport
         self._timeout_seconds = timeout_seconds
         self._fence = fence
+        #: The namespace that is meant where a person names none. No method falls back to it.
+        self.namespace = namespace
 
     @classmethod
-    async def connect(cls, kubeconfig: str, *, user_agent: str, observe: Observe = ignore) -> Self:
+    async def connect(
+        cls, kubeconfig: str, *, user_agent: str, observe: Observe = ignore, context: str = ""
+    ) -> Self:
         """Connect as a kubeconfig file says, or as the pod's service account when it is empty.
 
         Raises:
             ConnectionInvalid: it is missing or unreadable.
         """
-        configuration = await load_configuration(kubeconfig)
-        return cls(Transport(configuration, user_agent=user_agent, observe=observe))
+        settings = await load_settings(kubeconfig, context)
+        transport = Transport(settings.configuration, user_agent=user_agent, observe=observe)
+        return cls(transport, namespace=settings.namespace)
 
     def fenced(self, fence: Callable[[], None]) -> Self:
         """Return a client over the same connections that asks before it writes anything.
@@ -86,7 +68,12 @@ class KubeClient:
         `fence` raises ClusterError to keep a write back. It is asked right before the bytes are
         handed to the connection, and must not wait for anything.
         """
-        return type(self)(self._transport, timeout_seconds=self._timeout_seconds, fence=fence)
+        return type(self)(
+            self._transport,
+            timeout_seconds=self._timeout_seconds,
+            fence=fence,
+            namespace=self.namespace,
+        )
 
     async def close(self) -> None:
         """Close all connections."""
@@ -105,18 +92,57 @@ class KubeClient:
         accept = {"Accept": _METADATA.format(list="")}
         return await self._get(resource, namespace, name, accept)
 
+    async def has_group(self, group: str) -> bool:
+        """Tell whether there is an API group, its own or one that the API server passes on."""
+        try:
+            await self._transport.request(
+                Call("get", "apis"),
+                "GET",
+                f"/apis/{group}",
+                timeout_seconds=self._timeout_seconds,
+                decode=orjson.loads,
+            )
+        except ClusterError as error:
+            if error.status == _NOT_FOUND:
+                return False
+            raise error.about("APIGroup", "", group) from None
+        return True
+
+    async def read_log(
+        self, namespace: str, pod: str, *, container: str, lines: int, previous: bool = False
+    ) -> str:
+        """Return the last lines of a container's log; `previous`: of the run before this one."""
+        params = {
+            "container": container,
+            "tailLines": str(lines),
+            "previous": "true" if previous else "false",
+        }
+        text: str = await self._ask(
+            "GET",
+            Target(PODS, namespace, pod, "log"),
+            params=params,
+            headers={"Accept": "*/*"},
+            decode=_decode_text,
+        )
+        return text
+
     def list(
-        self, resource: Resource, *, selector: str = "", page_size: int = 500
+        self,
+        resource: Resource,
+        *,
+        namespace: str | None = None,
+        selector: str = "",
+        page_size: int = 500,
     ) -> AsyncIterator[Page]:
-        """List the objects of all namespaces, page by page, as they are now."""
-        return self._list(resource, selector, page_size, {})
+        """List the objects of a namespace, or of all, page by page, as they are now."""
+        return self._list(Target(resource, namespace), selector, page_size, {})
 
     def list_metadata(
         self, resource: Resource, *, selector: str = "", page_size: int = 1000
     ) -> AsyncIterator[Page]:
         """List nothing but the metadata of the objects of all namespaces."""
         accept = {"Accept": _METADATA.format(list="List")}
-        return self._list(resource, selector, page_size, accept)
+        return self._list(Target(resource), selector, page_size, accept)
 
     async def apply(
         self,
@@ -129,20 +155,20 @@ class KubeClient:
     ) -> Json:
         """Server-side apply; a `metadata.uid` in the manifest must be that of the live object."""
         metadata = manifest["metadata"]
-        target = _Target(resource, metadata["namespace"], metadata["name"], subresource)
+        target = Target(resource, metadata["namespace"], metadata["name"], subresource)
         params = {"fieldManager": manager, "force": "true" if force else "false"}
         headers = {"Content-Type": _APPLY}
         return await self._send("PATCH", target, params=params, body=manifest, headers=headers)
 
     async def create(self, resource: Resource, manifest: Json) -> Json:
         """Create an object that must not exist."""
-        target = _Target(resource, manifest["metadata"]["namespace"])
+        target = Target(resource, manifest["metadata"]["namespace"])
         headers = {"Content-Type": "application/json"}
         return await self._send("POST", target, body=manifest, headers=headers)
 
     async def merge_patch(self, resource: Resource, namespace: str, name: str, patch: Json) -> Json:
         """Apply a JSON merge patch."""
-        target = _Target(resource, namespace, name)
+        target = Target(resource, namespace, name)
         return await self._send("PATCH", target, body=patch, headers={"Content-Type": _MERGE})
 
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str) -> None:
@@ -150,7 +176,7 @@ class KubeClient:
         body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
         headers = {"Content-Type": "application/json"}
         try:
-            target = _Target(resource, namespace, name)
+            target = Target(resource, namespace, name)
             await self._send("DELETE", target, body=body, headers=headers)
         except ClusterError as error:
             if error.status != _NOT_FOUND:
@@ -185,21 +211,21 @@ class KubeClient:
         self, resource: Resource, namespace: str, name: str, headers: Mapping[str, str]
     ) -> Json | None:
         try:
-            return await self._send("GET", _Target(resource, namespace, name), headers=headers)
+            return await self._send("GET", Target(resource, namespace, name), headers=headers)
         except ClusterError as error:
             if error.status == _NOT_FOUND:
                 return None
             raise
 
     async def _list(
-        self, resource: Resource, selector: str, page_size: int, headers: Mapping[str, str]
+        self, target: Target, selector: str, page_size: int, headers: Mapping[str, str]
     ) -> AsyncIterator[Page]:
         # No resourceVersion: a consistent read, so that a restart never sees an older world.
         params = {"limit": str(page_size)}
         if selector:
             params["labelSelector"] = selector
         while True:
-            answer = await self._send("GET", _Target(resource), params=params, headers=headers)
+            answer = await self._send("GET", target, params=params, headers=headers)
             page, more = _read_page(answer)
             yield page
             if not more:
@@ -209,14 +235,29 @@ class KubeClient:
     async def _send(
         self,
         method: str,
-        target: _Target,
+        target: Target,
         *,
         params: Mapping[str, str] | None = None,
         body: Json | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Json:
+        answer: Json = await self._ask(
+            method, target, params=params, body=body, headers=headers, decode=orjson.loads
+        )
+        return answer
+
+    async def _ask(
+        self,
+        method: str,
+        target: Target,
+        *,
+        params: Mapping[str, str] | None,
+        body: Json | None = None,
+        headers: Mapping[str, str] | None,
+        decode: Callable[[bytes], Any],
+    ) -> Any:
         try:
-            answer: Json = await self._transport.request(
+            return await self._transport.request(
                 target.call(method),
                 method,
                 target.path,
@@ -225,10 +266,14 @@ class KubeClient:
                 headers=headers,
                 timeout_seconds=self._timeout_seconds,
                 fence=self._fence,
+                decode=decode,
             )
         except ClusterError as error:
             raise error.about(target.resource.kind, target.namespace or "", target.name) from None
-        return answer
+
+
+def _decode_text(body: bytes) -> str:
+    return body.decode(errors="replace")
 
 
 def _read_page(answer: Json) -> tuple[Page, str]:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -14,7 +15,6 @@ from modelyard_kube.resources import EVENTS
 
 logger = logging.getLogger(__name__)
 
-_CONFLICT = 409
 _MAX_NOTE_BYTES = 1024  # the API server's own bound
 _ACTION = "Reconcile"
 _MAX_SERIES = 4096
@@ -69,7 +69,11 @@ class Post:
 
 @dataclass(slots=True)
 class Aggregator:
-    """Decides which notices become writes. Pure: the time comes in."""
+    """Decides which notices become writes. Pure: the time comes in.
+
+    Names of Events begin with their time: `kubectl describe` shows those of this API in the order
+    of their names.
+    """
 
     component: str
     instance: str
@@ -78,8 +82,8 @@ class Aggregator:
 
     def decide(self, subject: Subject, notice: Notice, now: datetime) -> Post | None:
         """Return what to write, or None when the notice is only counted or over the budget."""
-        name = _build_name(subject, notice)
-        series = self._series.pop(name, None)
+        key = _digest(subject, notice)
+        series = self._series.pop(key, None)
         if series is None:
             series = _Series(first=now, posted=now)
             is_first, is_due = True, True
@@ -87,10 +91,11 @@ class Aggregator:
             series.count += 1
             is_first = False
             is_due = (now - series.posted).total_seconds() >= _QUIET_SECONDS
-        _remember(self._series, name, series)
+        _remember(self._series, key, series)
         if not is_due or not self._spend(subject.uid, now):
             return None
         series.posted = now
+        name = f"{subject.name}.{_count_microseconds(series.first):x}{key}"
         return Post(self._build(subject, notice, name, series, now), is_first)
 
     def _spend(self, uid: str, now: datetime) -> bool:
@@ -128,18 +133,30 @@ class Aggregator:
         return manifest
 
 
+def _read_clock() -> datetime:
+    return datetime.now(UTC)
+
+
 class EventRecorder:
     """Posts Events in the background. What does not fit into its queue is dropped and counted."""
 
-    def __init__(self, client: KubeClient, *, component: str, instance: str) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        *,
+        component: str,
+        instance: str,
+        now: Callable[[], datetime] = _read_clock,
+    ) -> None:
         self.dropped = 0
         self._client = client
+        self._now = now
         self._aggregator = Aggregator(component=component, instance=instance)
         self._waiting: asyncio.Queue[Post] = asyncio.Queue(_MAX_WAITING)
 
     def emit(self, subject: Subject, notice: Notice) -> None:
         """Tell of something; returns at once and never fails."""
-        post = self._aggregator.decide(subject, notice, datetime.now(UTC))
+        post = self._aggregator.decide(subject, notice, self._now())
         if post is None:
             return
         try:
@@ -169,24 +186,21 @@ class EventRecorder:
 
     async def _post(self, post: Post) -> None:
         if post.is_first:
-            try:
-                await self._client.create(EVENTS, post.manifest)
-            except ClusterError as error:
-                if error.status != _CONFLICT:
-                    raise
-            else:
-                return
-        # The name says what happened to whom, so a process before this one has posted the same.
-        metadata, now = post.manifest["metadata"], post.manifest["eventTime"]
-        series = post.manifest.get("series", {"count": 2, "lastObservedTime": now})
+            await self._client.create(EVENTS, post.manifest)
+            return
+        metadata, series = post.manifest["metadata"], post.manifest["series"]
         await self._client.merge_patch(
             EVENTS, metadata["namespace"], metadata["name"], {"series": series}
         )
 
 
-def _build_name(subject: Subject, notice: Notice) -> str:
+def _digest(subject: Subject, notice: Notice) -> str:
     text = f"{subject.uid}\0{notice.type}\0{notice.reason}\0{notice.message}"
-    return f"{subject.name}.{blake2b(text.encode(), digest_size=8).hexdigest()}"
+    return blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _count_microseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1_000_000)
 
 
 def _remember(entries: OrderedDict[str, Any], key: str, value: object) -> None:

@@ -21,6 +21,7 @@ from modelyard_kube.resources import Resource
 
 logger = logging.getLogger(__name__)
 
+_NOT_FOUND = 404
 _GONE = 410
 
 
@@ -41,13 +42,19 @@ Name = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class WatchSettings:
-    """What a reflector reads, and how. Bookmarks come every minute: silence is a dead watch."""
+    """What a reflector reads, and how. Bookmarks come every minute: silence is a dead watch.
+
+    A type that `may_be_missing` has no objects while there is no such type; it is looked for again
+    after `missing_seconds`.
+    """
 
     selector: str = ""
     page_size: int = 500
     server_seconds: int = 290
     silence_seconds: float = 90.0
     relist_seconds: float = 900.0
+    may_be_missing: bool = False
+    missing_seconds: float = 30.0
 
 
 class Reflector(Generic[R]):
@@ -112,8 +119,13 @@ class Reflector(Generic[R]):
                 since = await self._list()
                 await self._watch_until_stale(since)
             except ClusterError as error:
-                logger.warning("list of %s failed: %s", self.resource.plural, error)
                 self.last_active = monotonic()
+                if error.status == _NOT_FOUND and self._settings.may_be_missing:
+                    self._replace({}, "")
+                    self.synced.set()
+                    await asyncio.sleep(self._backoff.spread(self._settings.missing_seconds))
+                    continue
+                logger.warning("list of %s failed: %s", self.resource.plural, error)
                 await asyncio.sleep(self._backoff.next(error.retry_after))
 
     async def _list(self) -> str:
@@ -152,7 +164,7 @@ class Reflector(Generic[R]):
                 # A server that ends each watch at once must not be asked in a hot loop.
                 await asyncio.sleep(self._backoff.next())
             except ClusterError as error:
-                if error.status == _GONE:
+                if error.status in {_GONE, _NOT_FOUND}:
                     return
                 logger.info("watch of %s ended: %s", self.resource.plural, error)
                 self.last_active = monotonic()

@@ -26,5 +26,10 @@ DEPLOYMENTS: Final = Resource("apps/v1", "Deployment", "deployments")
 SERVICES: Final = Resource("v1", "Service", "services")
 PODS: Final = Resource("v1", "Pod", "pods")
 NETWORK_POLICIES: Final = Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
+SCALED_OBJECTS: Final = Resource("keda.sh/v1alpha1", "ScaledObject", "scaledobjects")
 EVENTS: Final = Resource("events.k8s.io/v1", "Event", "events")
+REPLICA_SETS: Final = Resource("apps/v1", "ReplicaSet", "replicasets")
+HORIZONTAL_POD_AUTOSCALERS: Final = Resource(
+    "autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"
+)
 LEASES: Final = Resource("coordination.k8s.io/v1", "Lease", "leases")

@@ -10,13 +10,10 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import orjson
 from aiohttp.abc import AbstractStreamWriter
-from kubernetes.aio import config
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
 
@@ -55,40 +52,6 @@ Observe = Callable[[Call, int, float], None]
 
 def ignore(_call: Call, _status: int, _seconds: float) -> None:
     """Observe nothing."""
-
-
-async def load_configuration(kubeconfig: str) -> Configuration:
-    """Return the configuration of a kubeconfig file, or of the pod when `kubeconfig` is empty.
-
-    Raises:
-        ConnectionInvalid: it is missing or unreadable.
-    """
-    configuration = Configuration()
-    try:
-        if kubeconfig:
-            await config.load_kube_config(  # type: ignore[no-untyped-call]
-                config_file=kubeconfig, client_configuration=configuration, persist_config=False
-            )
-        else:
-            config.load_incluster_config(  # type: ignore[no-untyped-call]
-                client_configuration=configuration
-            )
-    except (config.ConfigException, OSError) as error:
-        where = kubeconfig or "the pod's service account"
-        raise ConnectionInvalid(f"cannot connect as {where} says: {error}") from error
-    if not configuration.proxy:
-        configuration.proxy = _find_proxy(str(configuration.host))
-    # aiohttp would look at the environment anew, in two threads, for each single request.
-    configuration.client_session_kwargs = {"trust_env": False}
-    return configuration
-
-
-def _find_proxy(server: str) -> str | None:
-    """Return the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for a server."""
-    url = urlsplit(server)
-    if proxy_bypass(url.netloc):
-        return None
-    return getproxies().get(url.scheme)
 
 
 class _Rest(RESTClientObject):
@@ -160,7 +123,10 @@ class Transport:
     ) -> None:
         self._configuration = configuration
         self._observe = observe
-        self._session = _Rest(configuration).open()
+        try:
+            self._session = _Rest(configuration).open()
+        except OSError as error:
+            raise ConnectionInvalid(f"cannot use the login's certificates: {error}") from error
         self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
         self._server = str(configuration.host).rstrip("/")
 
@@ -195,8 +161,9 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         timeout_seconds: float,
         fence: Callable[[], None] | None = None,
+        decode: Callable[[bytes], Any] = orjson.loads,
     ) -> Any:
-        """Send one request and return the answer's JSON.
+        """Send one request and return the answer, JSON unless `decode` reads something else.
 
         `fence` is called right before a body goes out, and keeps it back by raising ClusterError.
 
@@ -211,7 +178,7 @@ class Transport:
                 method, path, params=params, data=data, headers=headers, limits=limits
             ) as response:
                 answer.status = response.status
-                return orjson.loads(await response.read())
+                return decode(await response.read())
 
     @asynccontextmanager
     async def stream(

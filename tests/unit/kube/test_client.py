@@ -2,8 +2,10 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+import yaml
 from aiohttp import web
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config import incluster_config
@@ -62,6 +64,29 @@ async def test_lists_come_in_pages(api, client):
     pages = [page async for page in client.list(PODS, selector="a=b", page_size=2)]
     assert [len(page.items) for page in pages] == [2, 2, 1]
     assert api.requests[2]["query"] == {"limit": "2", "labelSelector": "a=b", "continue": "4"}
+
+
+async def test_a_list_may_be_of_one_namespace(api, client):
+    pages = [page async for page in client.list(EVENTS, namespace="ns")]
+    assert (pages, api.requests[0]["path"]) == (
+        [Page([], "100")],
+        "/apis/events.k8s.io/v1/namespaces/ns/events",
+    )
+
+
+async def test_a_log_is_text_of_its_last_lines(api, client):
+    api.answers = [web.Response(body=b"one\n\xff two\n")]
+    text = await client.read_log("ns", "x", container="runtime", lines=2, previous=True)
+    sent = api.requests[0]
+    assert (text, sent["path"]) == ("one\n\ufffd two\n", "/api/v1/namespaces/ns/pods/x/log")
+    assert sent["query"] == {"container": "runtime", "tailLines": "2", "previous": "true"}
+
+
+async def test_a_refused_log_is_about_its_pod(api, client):
+    api.answers = [refusal(403, "Forbidden", "no logs")]
+    with pytest.raises(ClusterError) as caught:
+        await client.read_log("ns", "x", container="runtime", lines=2)
+    assert str(caught.value) == "Pod ns/x: 403 Forbidden: no logs"
 
 
 async def test_a_list_of_metadata_without_any_is_empty(api, client):
@@ -196,3 +221,56 @@ async def test_the_proxy_of_the_environment_is_used(tmp_path, monkeypatch, envir
     client = await KubeClient.connect(kubeconfig, user_agent="test")
     assert (await client.login()).proxy == proxy
     await client.close()
+
+
+@pytest.fixture
+def two_contexts(tmp_path):
+    path = tmp_path / "k"
+    body = yaml.safe_load(Path(write_kubeconfig(path, "http://here")).read_text())
+    body["clusters"].append({"name": "d", "cluster": {"server": "http://there"}})
+    other = {"cluster": "d", "user": "u", "namespace": "team"}
+    body["contexts"].append({"name": "other", "context": other})
+    path.write_text(yaml.safe_dump(body))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("context", "server", "namespace"),
+    [("", "here", "default"), ("other", "there", "team")],
+    ids=["the current one", "another"],
+)
+async def test_a_context_says_where_and_which_namespace(two_contexts, context, server, namespace):
+    client = await KubeClient.connect(two_contexts, user_agent="test", context=context)
+    found = ((await client.login()).server, client.namespace)
+    await client.close()
+    assert found == (f"http://{server}", namespace)
+
+
+async def test_several_kubeconfigs_are_one_and_a_missing_one_is_no_matter(tmp_path):
+    path = write_kubeconfig(tmp_path / "k", "http://here")
+    client = await KubeClient.connect(f"{tmp_path}/none:{path}", user_agent="test")
+    assert (await client.login()).server == "http://here"
+    await client.close()
+
+
+@pytest.mark.parametrize("text", ["contexts: [", "[]", "text", "a: b"])
+async def test_a_file_that_is_no_kubeconfig_is_named_in_one_line(tmp_path, text):
+    path = tmp_path / "k"
+    path.write_text(text)
+    with pytest.raises(ConnectionInvalid, match=f"cannot connect as {path} says: .") as caught:
+        await KubeClient.connect(str(path), user_agent="test")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("status", "is_there"), [(200, True), (404, False)])
+async def test_an_api_group_is_there_or_not(api, client, status, is_there):
+    answer = refusal(404, "NotFound") if status == 404 else web.json_response({"kind": "APIGroup"})
+    api.answers = [answer]
+    assert await client.has_group("keda.sh") == is_there
+    assert api.requests[0]["path"] == "/apis/keda.sh"
+
+
+async def test_whether_a_group_is_there_may_not_be_known(api, client):
+    api.answers = [refusal(503, "ServiceUnavailable")]
+    with pytest.raises(ClusterError, match=r"APIGroup keda\.sh: 503"):
+        await client.has_group("keda.sh")

@@ -27,7 +27,7 @@ def later(seconds):
 def test_an_event_says_what_happened_to_whom(aggregator):
     post = aggregator.decide(SUBJECT, NOTICE, NOW)
     name = post.manifest["metadata"].pop("name")
-    assert name.startswith("qwen.")
+    assert name.startswith("qwen.660da8a518800")
     assert post.manifest == {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
@@ -66,6 +66,17 @@ def test_one_object_cannot_flood(aggregator):
     assert aggregator.decide(SUBJECT, NOTICE, later(600)) is not None
 
 
+def test_names_sort_as_things_happened(aggregator):
+    """`kubectl describe` shows them in that order."""
+    reasons = ("RollingOut", "Crashed", "RolledBack", "Ready")
+    posts = [
+        aggregator.decide(SUBJECT, Notice("Normal", reason, "x"), later(number / 1000))
+        for number, reason in enumerate(reasons)
+    ]
+    posts.sort(key=lambda post: post.manifest["metadata"]["name"])
+    assert [post.manifest["reason"] for post in posts] == list(reasons)
+
+
 def test_a_long_message_is_cut_to_what_the_server_takes(aggregator):
     post = aggregator.decide(SUBJECT, Notice("Normal", "R", "ü" * 2000), NOW)
     assert post.manifest["note"] == "ü" * 512
@@ -83,12 +94,16 @@ def recorder(client):
     return EventRecorder(client, component="modelyard.dev/operator", instance="pod-0")
 
 
-async def test_an_event_that_a_process_before_posted_is_counted_on(api, recorder):
-    api.answers = [refusal(409, "AlreadyExists"), web.json_response({})]
+async def test_a_repeated_event_is_counted_on_the_first(api, client):
+    moments = iter([later(0), later(60)])
+    recorder = EventRecorder(client, component="c", instance="i", now=lambda: next(moments))
+    recorder.emit(SUBJECT, NOTICE)
     recorder.emit(SUBJECT, NOTICE)
     await run_until_posted(recorder, api, 2)
     created, patched = api.requests
+    name = json.loads(created["body"])["metadata"]["name"]
     assert (created["method"], patched["method"]) == ("POST", "PATCH")
+    assert patched["path"].endswith(f"/{name}")
     assert json.loads(patched["body"])["series"]["count"] == 2
 
 

@@ -214,3 +214,24 @@ async def test_a_discarded_record_comes_back_with_its_next_event(api, watch):
     assert watched.reflector.get("ns", "x") is None
     await api.send("MODIFIED", api.put("x", value=1))
     await watched.wait_told((None, 1), (None, 1))
+
+
+async def test_a_type_that_is_not_there_has_no_objects_until_it_is(api, watch):
+    api.answers = [refusal(404, "NotFound"), refusal(404, "NotFound")]
+    watched = await watch(may_be_missing=True, missing_seconds=0.01)
+    await asyncio.wait_for(watched.reflector.synced.wait(), 10)
+    assert len(watched.reflector) == 0
+    api.put("late", value=1)
+    await watched.wait_told((None, 1))
+
+
+async def test_a_type_that_goes_takes_its_objects_along(api, watch):
+    api.put("here", value=1)
+    watched = await watch(may_be_missing=True, missing_seconds=0.01)
+    await watched.wait_told((None, 1))
+    await api.wait_watches(1)
+    api.remove("here")
+    api.answers = [refusal(404, "NotFound") for _ in range(3)]
+    api.end_watches()
+    await watched.wait_told((None, 1), (1, None))
+    assert len(watched.reflector) == 0

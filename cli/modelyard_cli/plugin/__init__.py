@@ -1,0 +1,1 @@
+"""`kubectl modelyard`: what models do on a cluster, for people."""
