@@ -5,6 +5,7 @@ OperatorError
 ├── Refused             the object is not acted upon; status.conditions say why
 ├── Obstructed          the object is accepted, and something else stands in its way
 │   ├── ChildRefused    the API server refuses a child and would refuse it again unchanged
+│   ├── ScalerUnavailable   what scales the model is not installed
 │   └── Unresolved      the model's revision cannot be resolved to a commit
 ├── ChildLeftOver       a child of a deleted object of the same name is still being collected
 ├── NamespaceLeaving    the namespace is being deleted: nothing is to be done any more
@@ -15,6 +16,7 @@ ClusterError: the key is tried again with backoff.
 """
 
 from modelyard_api.meta import Reason
+from modelyard_operator.refusals import read_refusal
 
 
 class OperatorError(Exception):
@@ -48,15 +50,18 @@ class Obstructed(OperatorError):
 
 
 class ChildRefused(Obstructed):
-    """The API server refused a child or its pods (quota, admission), in its words."""
+    """The API server refused a child or its pods (quota, admission); it is given its words."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(
-            Reason.APPLY_REFUSED,
-            message,
-            "The API server refuses what this model needs. Change the object as the message says, "
-            "or ask whoever set the namespace's quota or admission policy.",
-        )
+    def __init__(self, said: str) -> None:
+        refusal = read_refusal(said)
+        super().__init__(Reason.APPLY_REFUSED, refusal.message, refusal.hint)
+
+
+class ScalerUnavailable(Obstructed):
+    """What spec.scaling.mode relies on is not there."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(Reason.SCALER_UNAVAILABLE, message, hint)
 
 
 class Unresolved(Obstructed):

@@ -23,21 +23,32 @@ _BARE = re.compile(
     r"|AKIA[0-9A-Z]{16}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]+)"
 )
 _MASK = "***"
-
+#: The longest rest of a line that a tail does without.
+_TORN_LIMIT = 160
 
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 
 
 def clean_message(text: str, limit: int) -> str:
-    """Return the beginning of a text within `limit` characters, redacted."""
-    text = _clean(text)
+    """Return the beginning of a text within `limit` characters, redacted and on one line.
+
+    `kubectl describe` and tables are not made for a message with line breaks.
+    """
+    text = " ".join(_clean(text).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def clean_tail(text: str, limit: int) -> str:
-    """Return the end of a text within `limit` characters, redacted."""
+    """Return the end of a text within `limit` characters, redacted; it begins with a whole line.
+
+    Unless that line is so long that much would be lost.
+    """
     text = _clean(text)
-    return text if len(text) <= limit else "…" + text[len(text) - limit + 1 :]
+    if len(text) <= limit:
+        return text
+    end = text[len(text) - limit + 1 :]
+    torn, _, whole = end.partition("\n")
+    return f"…\n{whole}" if whole and len(torn) <= _TORN_LIMIT else f"…{end}"
 
 
 def _clean(text: str) -> str:

@@ -34,6 +34,7 @@ _FRESH_SECONDS = 60.0
 _RETRY_SECONDS = (5.0, 15.0, 60.0, 300.0)
 _FORBIDDEN = frozenset({401, 403})
 _NOT_FOUND = 404
+_TOO_MANY_REQUESTS = 429
 
 
 class Sources(Protocol):
@@ -141,6 +142,8 @@ class Resolver:
             async with session.get(url) as response:
                 if response.status in _FORBIDDEN or response.status == _NOT_FOUND:
                     raise _explain_refusal(response.status, repository, revision)
+                if response.status == _TOO_MANY_REQUESTS:
+                    raise _explain_limit(self._endpoint, source)
                 response.raise_for_status()
                 body = orjson.loads(await read_answer(response, _MAX_BYTES))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
@@ -152,7 +155,10 @@ class Resolver:
 
 
 def _explain_refusal(status: int, repository: str, revision: str) -> Unresolved:
-    commit = "give its commit (40 digits) as spec.model.revision, and a token by secretRef"
+    commit = (
+        "give its commit (40 digits) as spec.model.revision, and name a Secret with a token in "
+        "spec.model.secretRef"
+    )
     if status == _NOT_FOUND:
         return Unresolved(
             Reason.MODEL_NOT_FOUND,
@@ -164,6 +170,16 @@ def _explain_refusal(status: int, repository: str, revision: str) -> Unresolved:
         f"The hub does not show {repository} to everybody (HTTP status {status}): it is private, "
         "or there is no such repository.",
         f"Correct spec.model.uri; if it is private, {commit}.",
+    )
+
+
+def _explain_limit(endpoint: str, source: Source) -> Unresolved:
+    return Unresolved(
+        Reason.RATE_LIMITED,
+        f"{endpoint} lets no more requests through for a while (HTTP status 429), so that it is "
+        f"not known which commit {source.revision or 'main'} of {source.repository} is.",
+        "It is asked again. A commit (40 digits) as spec.model.revision needs no question; a "
+        "mirror (huggingFace.endpoint in the platform's policy) sets its own limits.",
     )
 
 

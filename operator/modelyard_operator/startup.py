@@ -1,7 +1,8 @@
 """How a pod starts: what it is doing now, and how long each step took. Pure."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from modelyard_api.durations import format_seconds
 from modelyard_api.report import RuntimeReport
@@ -18,22 +19,49 @@ _STAGES = (
 )
 
 
-def describe_progress(pods: Iterable[PodRecord], revision: str) -> str:
-    """Return what the pod of a revision that is furthest on its way, but not there, is doing."""
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """How far a pod is, and since when."""
+
+    number: int
+    since: datetime
+    created: datetime
+
+
+def describe_progress(
+    pods: Iterable[PodRecord], revision: str, *, deadline_seconds: int | None = None
+) -> str:
+    """Return what the pod of a revision that is furthest on its way, but not there, is doing.
+
+    With a deadline also until when it may: whoever waits for a big model wants to know.
+    """
     stages = [
         _find_stage(pod)
         for pod in pods
         if pod.revision == revision and not pod.is_terminating and not pod.is_ready
     ]
-    return _STAGES[max(stages)] if stages else "waiting for its pod"
+    if not stages:
+        return "waiting for its pod"
+    stage = max(stages, key=lambda stage: (stage.number, -stage.since.timestamp()))
+    told = f"{_STAGES[stage.number]} since {_format_time(stage.since)}"
+    if deadline_seconds is None:
+        return told
+    until = stage.created + timedelta(seconds=deadline_seconds)
+    return f"{told}, for which it has until {_format_time(until)} (spec.update.progressDeadline)"
 
 
-def _find_stage(pod: PodRecord) -> int:
+def _find_stage(pod: PodRecord) -> _Stage:
+    number, since = _find_step(pod)
+    return _Stage(number, since, pod.created)
+
+
+def _find_step(pod: PodRecord) -> tuple[int, datetime]:
     if pod.running_since is not None:
-        return 3 if pod.is_fetching else 4
-    if pod.since("PodReadyToStartContainers") is not None:
-        return 2
-    return 1 if pod.since("PodScheduled") is not None else 0
+        return (3 if pod.is_fetching else 4), pod.running_since
+    sandbox, scheduled = pod.since("PodReadyToStartContainers"), pod.since("PodScheduled")
+    if sandbox is not None:
+        return 2, sandbox
+    return (1, scheduled) if scheduled is not None else (0, pod.created)
 
 
 def find_newest_ready(pods: Iterable[PodRecord], revision: str) -> PodRecord | None:
@@ -61,6 +89,10 @@ def measure_startup(pod: PodRecord, report: RuntimeReport | None) -> StartupTime
         warmup=_format(steps.warmup if steps else None),
         total=_format_span(pod.created, pod.since("Ready")),
     )
+
+
+def _format_time(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _format_span(start: datetime | None, end: datetime | None) -> str:

@@ -5,29 +5,11 @@ import json
 
 import pytest
 
-from tests.e2e.conftest import changing_values
-from tests.support.hub_server import HubServer
 from tests.support.kubectl import MDL
-from tests.support.tiny_models import write_model
 from tests.support.waiting import wait_for
 
 REPOSITORY = "acme/tiny"
 TOKEN = "hf_of-the-test"
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    """A small model's folder."""
-    return write_model(tmp_path_factory.mktemp("tiny"), "LlamaForCausalLM")
-
-
-@pytest.fixture(scope="module")
-def hub(installed, tiny):
-    """A hub that pods and operator reach, with one repository; the platform's mirror."""
-    with HubServer(host=installed.gateway_address) as hub, changing_values(installed) as change:
-        hub.commit = hub.publish(REPOSITORY, tiny)
-        change(f"policy.huggingFace.endpoint={hub.endpoint}")
-        yield hub
 
 
 @pytest.fixture
@@ -113,33 +95,3 @@ def test_a_private_repository_needs_its_commit_and_a_token_of_that_host(namespac
     put_secret(namespace, "token", token=TOKEN, host=hub.host)
     namespace.kubectl("delete", "pods", "-l", "modelyard.dev/model=private", "--wait=false")
     namespace.wait_ready("private")
-
-
-@pytest.mark.parametrize(
-    ("uri", "revision", "reason"),
-    [
-        pytest.param("hf://acme/none", "", "Unauthorized", id="a repository that is not there"),
-        pytest.param(f"hf://{REPOSITORY}", "v9", "ModelNotFound", id="a branch that is not there"),
-        pytest.param(f"hf://{REPOSITORY}/x.gguf", "", "ModelNotFound", id="a file that is not"),
-        pytest.param(f"hf://{REPOSITORY}", "0" * 40, "ModelNotFound", id="a commit that is not"),
-    ],
-)
-@pytest.mark.usefixtures("hub")
-def test_what_the_hub_does_not_have_is_named(namespace, uri, revision, reason):
-    apply(namespace, "wrong", uri=uri, revision=revision)
-    failure = wait_failure(namespace, "wrong", reason)
-    assert uri.removeprefix("hf://").split("/")[1] in failure["message"]
-    assert failure["hint"]
-
-
-@pytest.mark.usefixtures("hub")
-def test_a_secret_that_is_missing_is_named(namespace, hub):
-    apply(
-        namespace,
-        "private",
-        uri=f"hf://{REPOSITORY}",
-        revision=hub.commit,
-        secretRef={"name": "not-made-yet"},
-    )
-    failure = wait_failure(namespace, "private", "Unauthorized")
-    assert "The Secret that spec.model.secretRef names does not exist" in failure["message"]

@@ -67,7 +67,27 @@ def test_a_hub_that_asks_to_be_left_alone_is(scene):
     outcome = run(scene.config(), room=scene.room)
     assert outcome.code == 0, outcome.log
     told = [(one["explanation"], one["in_seconds"]) for one in outcome.events("trying_again")]
-    assert told == [(f"{scene.hub.host} answers 429: Something is wrong", 1.0)] * 2
+    assert (
+        told == [(f"{scene.hub.host} answers 429: Something is wrong (too many requests)", 1.0)] * 2
+    )
+
+
+def test_a_hub_that_asks_for_a_long_rest_is_told_of_at_once(scene):
+    scene.hub.fail("", status=429, headers={"Retry-After": "60"})
+    outcome = run(scene.config(), room=scene.room)
+    assert outcome.code == 78
+    assert outcome.error == (
+        "RateLimited",
+        (
+            f"acme/tiny at {scene.tiny.commit}: {scene.hub.host} answers 429: Something is wrong "
+            "(too many requests), and wants 60 s of rest. The download goes on by itself, from "
+            "where it stopped"
+        ),
+        (
+            "Wait. Hubs let more requests through with a token (spec.model.secretRef), and a "
+            "mirror (huggingFace.endpoint in the platform's policy) sets its own limits."
+        ),
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from tests.support.fetch_process import run
 
 NO_COMMIT = "0" * 40
 SECRET_HINT = (
-    "The token belongs into a Secret that spec.model.secretRef names: key 'token', and key 'host' "
-    "with {host}."
+    "The token belongs into a Secret that spec.model.secretRef names: kubectl create secret "
+    "generic NAME --from-literal=host={host} --from-literal=token=…"
 )
 
 REFUSED = [
@@ -17,8 +17,8 @@ REFUSED = [
         (
             "Unauthorized",
             (
-                "acme/other at {commit}: {host} answers 401: Invalid username or password. No "
-                "token was sent."
+                "The hub refuses acme/other at {commit}: {host} answers 401: Invalid username or "
+                "password. No token was sent."
             ),
             "The repository is private, or does not exist (the hub answers both alike). "
             + SECRET_HINT,
@@ -119,13 +119,13 @@ def test_a_gated_repository_says_what_to_accept(scene, token, status, given):
     outcome = run(scene.config(), room=scene.room)
     assert outcome.code == 78
     reason, message, hint = outcome.error
-    name = message.partition(":")[0]
+    name = message.removeprefix("The hub refuses ").partition(":")[0]
     assert name in {"config.json", "model.safetensors"}
     assert (reason, message, hint) == (
         "Unauthorized",
         (
-            f"{name}: {scene.hub.host} answers {status}: Access to model acme/tiny is restricted. "
-            f"{given}"
+            f"The hub refuses {name}: {scene.hub.host} answers {status}: Access to model acme/tiny "
+            f"is restricted. {given}"
         ),
         "The repository is gated: accept its terms on the hub with the account of the token. "
         + SECRET_HINT.format(host=scene.hub.host),

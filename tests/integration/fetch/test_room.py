@@ -10,8 +10,8 @@ from tests.support.fetch_process import run, started
 from tests.support.waiting import wait_for
 
 HINT = (
-    "Give the volume for the download more room (without one of its own it lies on the node's "
-    "disk: free space there, or add a node with a larger disk), or choose a smaller model or file."
+    "The download lies on the node's disk: free space there, add a node with a larger disk, or "
+    "choose a smaller model or file."
 )
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small volume needs root")

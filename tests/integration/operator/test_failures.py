@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.support.objects import NOW
 
 
@@ -18,22 +20,60 @@ def test_a_gpu_that_no_node_has_is_named(team):
     team.apply(resources={"gpu": {"count": 2}})
     team.wait_condition("Ready", "False", "Unschedulable", seconds=30)
     failure = team.status()["failure"]
-    assert "Insufficient nvidia.com/gpu" in failure["message"]
-    assert "asks for 2 of nvidia.com/gpu" in failure["hint"]
+    assert "too few nvidia.com/gpu free" in failure["message"]
+    assert "Each pod asks for 2 of nvidia.com/gpu" in failure["hint"]
     assert team.status()["device"] == {"requested": "cuda"}
     team.apply()
     team.wait_ready()
     assert "failure" not in team.status()
 
 
-def test_a_quota_is_named_in_the_servers_words(team):
-    team.kubectl("create", "quota", "small", "--hard=requests.memory=512Mi")
+PLACES = {
+    "memory that no node has": (
+        {"resources": {"memory": "900Ti"}},
+        "too little memory free",
+        "Lower spec.resources.memory (now 900Ti)",
+    ),
+    "CPU that no node has": (
+        {"resources": {"cpu": "90000"}},
+        "too little CPU free",
+        "Lower spec.resources.cpu (now 90000)",
+    ),
+    "labels that no node has": (
+        {"podTemplate": {"nodeSelector": {"disk": "none"}}},
+        "not the labels that the pod wants (disk=none)",
+        "Correct spec.podTemplate.nodeSelector",
+    ),
+}
+
+
+@pytest.mark.parametrize("sentence", PLACES)
+def test_a_pod_without_a_place_is_told_what_nodes_lack(team, sentence):
+    spec, lack, hint = PLACES[sentence]
+    team.apply(**spec)
+    team.wait_condition("Ready", "False", "Unschedulable", seconds=30)
+    failure = team.status()["failure"]
+    nodes = len(team.list("nodes"))
+    assert failure["message"].startswith(f"0 of {nodes} nodes can take the pod: ")
+    assert lack in failure["message"]
+    assert hint in failure["hint"]
+
+
+@pytest.fixture
+def tainted(node, control_plane):
+    """The node with a taint, for one test."""
+    control_plane.kubectl("taint", "node", node, "dedicated=large:NoSchedule")
+    yield
+    control_plane.kubectl("taint", "node", node, "dedicated:NoSchedule-")
+
+
+@pytest.mark.usefixtures("tainted")
+def test_a_taint_that_is_not_tolerated_is_named(team):
     team.apply()
-    team.wait_condition("Ready", "False", "ApplyRefused", seconds=30)
-    assert "exceeded quota: small" in team.status()["failure"]["message"]
-    team.kubectl("delete", "quota", "small")
-    team.apply(scaling={"replicas": 2})
-    team.wait_ready(seconds=90)
+    team.wait_condition("Ready", "False", "Unschedulable", seconds=30)
+    failure = team.status()["failure"]
+    assert "which the pod does not tolerate" in failure["message"]
+    assert "spec.podTemplate.tolerations" in failure["hint"]
 
 
 def set_pod_status(team, **container):
@@ -88,4 +128,65 @@ def test_a_model_image_that_cannot_be_pulled_is_explained(team):
     error = 'failed to pull image "registry.example.com/models/qwen:2.5": not found'
     set_pod_status(team, state={"waiting": {"reason": "ErrImagePull", "message": error}})
     team.wait_condition("Ready", "False", "ModelImagePullFailed", seconds=30)
-    assert team.status()["failure"]["message"] == error
+    failure = team.status()["failure"]
+    assert failure["message"] == (
+        "The model's image registry.example.com/models/qwen:2.5 cannot be pulled: the registry has "
+        "no such image (not found)."
+    )
+    assert failure["hint"].startswith("Correct spec.model.uri")
+
+
+def test_a_crash_loop_is_one_event_however_often_it_ends(team):
+    """The kubelet tells of each restart; people are told once."""
+    team.apply()
+    team.wait_ready()
+    for restarts in range(1, 6):
+        set_pod_status(
+            team,
+            restartCount=restarts,
+            state={"waiting": {"reason": "CrashLoopBackOff", "message": f"back-off {restarts}"}},
+            lastState={
+                "terminated": {
+                    "exitCode": 1,
+                    "reason": "Error",
+                    "message": "x\n  y\nValueError: no",
+                    "startedAt": NOW,
+                    "finishedAt": f"2026-11-22T10:00:0{restarts}Z",
+                }
+            },
+        )
+        team.wait_condition("Ready", "False", "Crashed", seconds=30)
+    told = [event for event in find_events(team) if event["reason"] == "Crashed"]
+    assert [event["message"].partition(".")[0] for event in told] == [
+        "The runtime ended with exit code 1 while it loaded the model: ValueError: no"
+    ]
+
+
+def test_describe_tells_what_happened_in_order(team):
+    team.apply()
+    team.wait_ready()
+    team.apply(resources={"memory": "2Gi"})
+    team.wait_ready()
+    team.apply(resources={"memory": "900Ti"})
+    team.wait_condition("Ready", "False", "Unschedulable", seconds=30)
+    team.apply(resources={"memory": "3Gi"})
+    team.wait_ready()
+    described = team.kubectl("describe", "mdl", "qwen")
+    events = described[described.index("Events:") :].splitlines()[3:]
+    assert [line.split()[1] for line in events] == [
+        "Ready",
+        "RollingOut",
+        "Ready",
+        "RollingOut",
+        "Unschedulable",
+        "RollingOut",
+        "Ready",
+    ]
+
+
+def find_events(team):
+    """Events of the model, as kubectl lists them."""
+    field = "involvedObject.kind=ModelDeployment"
+    return json.loads(team.kubectl("get", "events", "--field-selector", field, "-o", "json"))[
+        "items"
+    ]

@@ -59,3 +59,19 @@ def test_the_result_is_bounded_and_printable(text, limit):
         result = clean(text, limit)
         assert len(result) <= limit
         assert all(c in "\n\t" or unicodedata.category(c)[0] != "C" for c in result)
+
+
+def test_a_message_is_one_line():
+    assert clean_message("ValueError: \n no such\tthing ", 100) == "ValueError: no such thing"
+
+
+@pytest.mark.parametrize(
+    ("text", "tail"),
+    [
+        pytest.param("torn line\nwhole line", "…\nwhole line", id="the rest of a line is left out"),
+        pytest.param("x" * 999 + "\nend", "…" + "x" * 195 + "\nend", id="unless it is long"),
+    ],
+)
+def test_a_tail_begins_with_a_whole_line(text, tail):
+    limit = 16 if "torn" in text else 200
+    assert clean_tail(text, limit) == tail
