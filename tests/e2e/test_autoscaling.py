@@ -1,4 +1,4 @@
-"""Autoscalers drive a model through /scale, by what its pods really use."""
+"""Models are scaled by what their pods really use and do: by the operator, and by autoscalers."""
 
 import json
 import threading
@@ -45,21 +45,23 @@ def measured(installed):
 
 
 class Load:
-    """A client that asks for embeddings, one after the other, until it is told to stop."""
+    """Clients that ask for embeddings, one after the other, until they are told to stop."""
 
-    def __init__(self, url):
+    def __init__(self, url, clients=1):
         self._url = url
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
+        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
         self.answers = []
 
     def __enter__(self):
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *_):
         self._stop.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
     def _run(self):
         body = {"model": "minilm", "input": ["A cat sits on the mat. " * 20] * 4}
@@ -103,3 +105,48 @@ def test_a_horizontal_pod_autoscaler_scales_a_busy_model(namespace, model_images
         2,
         "Resource",
     )
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("measured")
+def test_an_autoscaler_that_the_operator_makes_scales_a_busy_model(namespace, model_images):
+    scaling = {"mode": "hpa", "max": 2, "target": {"cpu": 100}}
+    namespace.apply("minilm", model_images["minilm"], scaling=scaling)
+    namespace.wait_ready("minilm")
+
+    def told():
+        return namespace.describe("minilm") + namespace.kubectl("describe", "hpa", "minilm")
+
+    with services.route(namespace.cluster, namespace.name, "minilm") as url, Load(url) as load:
+        wait_for(
+            lambda: namespace.status("minilm").get("readyReplicas") == 2,
+            what="two pods serve",
+            seconds=SECONDS,
+            told=told,
+        )
+    assert set(load.answers) == {200}
+    assert namespace.get(MDL, "minilm")["spec"]["scaling"]["replicas"] == 1
+
+
+@pytest.mark.timeout(600)
+def test_the_operator_scales_a_model_by_its_requests_and_back(namespace, model_images):
+    scaling = {"max": 2, "window": "10s", "scaleDownDelay": "0s", "target": {"inFlight": 2}}
+    namespace.apply("minilm", model_images["minilm"], scaling=scaling)
+    namespace.wait_ready("minilm")
+
+    def wait_pods(count):
+        wait_for(
+            lambda: namespace.status("minilm").get("readyReplicas") == count,
+            what=f"{count} pods serve",
+            seconds=SECONDS,
+            told=lambda: namespace.describe("minilm"),
+        )
+
+    with (
+        services.route(namespace.cluster, namespace.name, "minilm") as url,
+        Load(url, clients=8) as load,
+    ):
+        wait_pods(2)
+    wait_pods(1)
+    assert set(load.answers) == {200}
+    assert "Scaled from 1 to 2: " in namespace.describe("minilm")
