@@ -11,7 +11,7 @@ N ?= 300
 PODS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo down test lint unit bench-operator bench-runtime fmt lock crd programs
+.PHONY: help install demo down test lint unit bench-operator bench-runtime bench-updates bench-scaling fmt lock crd programs
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -55,6 +55,12 @@ bench-operator: install ## Measure the operator, with a burst of N=300 objects (
 
 bench-runtime: install ## Measure the runtime beside plain transformers; PODS=0 without a cluster
 	@$(BIN)/python -m bench.serving $(if $(filter 0 no,$(PODS)),--no-pods) $(BENCH_ARGS)
+
+bench-updates: install ## Ten updates in a row on one GPU, under clients that keep asking
+	@$(BIN)/python -m bench.updates $(BENCH_ARGS)
+
+bench-scaling: install ## A step from 1 to 40 clients and back, with the operator's own scaling
+	@$(BIN)/python -m bench.scaling $(BENCH_ARGS)
 
 fmt: install ## Format the code and sort its imports
 	$(BIN)/ruff check --fix-only

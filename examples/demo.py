@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,10 +116,15 @@ def make_model(example: Example, folder: Path) -> None:
         raise LocalError(f"examples/{example.name}/make.py failed:\n{done.stderr}")
 
 
-def install_chart(cluster: Cluster, operator_image: str, runtime_image: str) -> None:
+def install_chart(
+    cluster: Cluster,
+    operator_image: str,
+    runtime_image: str,
+    values: Mapping[str, str] | None = None,
+) -> None:
     """Install or upgrade the chart in a namespace that enforces Pod Security `restricted`."""
     make_namespace(cluster, SYSTEM_NAMESPACE)
-    settings = []
+    settings = [f"--set={name}={value}" for name, value in (values or {}).items()]
     for part, reference in (("operator", operator_image), ("runtime", runtime_image)):
         repository, _, tag = reference.rpartition(":")
         settings += ["--set", f"{part}.image.repository={repository}"]
