@@ -2,7 +2,12 @@
 
 import os
 
+import hypothesis
 import pytest
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("modelyard", deadline=None)
+hypothesis.settings.load_profile("modelyard")
 
 
 def pytest_addoption(parser):

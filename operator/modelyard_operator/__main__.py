@@ -53,6 +53,7 @@ class Process:
                     self._parts.recorder.run(),
                     self._parts.reports.run(),
                     self._parts.sources.run(),
+                    self._parts.autoscaler.run(),
                 )
             ]
             if await self._wait_until_ready():

@@ -109,7 +109,8 @@ class Applier:
         self._applied.clear()
 
     def _is_settled(self, live: ChildRecord, manifest: Manifest, key: Key) -> bool:
-        if live.applied_hash != manifest.hash:
+        scales = "replicas" in manifest.body["spec"]
+        if live.applied_hash != manifest.hash or live.owns_replicas != scales:
             return False
         last = self._applied.get((manifest.kind, key))
         if last is None or last.uid != live.uid:
@@ -117,10 +118,10 @@ class Applier:
                 return False
             self._remember(manifest, live, key)
             return True
-        is_same = (last.hash, last.generation, last.touched) == (
-            manifest.hash,
-            live.generation,
-            live.touched,
+        # Where others scale a Deployment, its generation counts their writes too.
+        is_scaled = manifest.kind == "Deployment" and not scales
+        is_same = (last.hash, last.touched) == (manifest.hash, live.touched) and (
+            is_scaled or last.generation == live.generation
         )
         return is_same and self._now() < last.due
 

@@ -13,7 +13,14 @@ from modelyard_kube.client import KubeClient
 from modelyard_kube.events import EventRecorder
 from modelyard_kube.lease_election import LeaseElection, SystemClock
 from modelyard_kube.reflector import Reflector, WatchSettings
-from modelyard_kube.resources import DEPLOYMENTS, NETWORK_POLICIES, PODS, SERVICES
+from modelyard_kube.resources import (
+    DEPLOYMENTS,
+    HORIZONTAL_POD_AUTOSCALERS,
+    NETWORK_POLICIES,
+    PODS,
+    SCALED_OBJECTS,
+    SERVICES,
+)
 from modelyard_operator.applying import Applier
 from modelyard_operator.audit import Audit
 from modelyard_operator.cluster import MODELS, KubeCluster
@@ -23,15 +30,21 @@ from modelyard_operator.leadership import Leadership
 from modelyard_operator.metrics import Metrics
 from modelyard_operator.policy import PlatformPolicy
 from modelyard_operator.projection import (
+    project_autoscaler,
     project_deployment,
     project_network_policy,
     project_pod,
+    project_scaled_object,
     project_service,
 )
 from modelyard_operator.reconciler import Reconciler
 from modelyard_operator.records import ChildRecord, Key, PodRecord
+from modelyard_operator.renewing import Renewals
 from modelyard_operator.reports import ReportReader
 from modelyard_operator.resolving import Resolver
+from modelyard_operator.scaling.autoscaler import Autoscaler
+from modelyard_operator.scaling.load import HttpLoadReader
+from modelyard_operator.scaling.scalers import Scalers
 from modelyard_operator.settings import Settings
 from modelyard_operator.workers import Workers
 from modelyard_operator.workqueue import WorkQueue
@@ -59,6 +72,7 @@ class Parts:
     recorder: EventRecorder
     reports: ReportReader
     sources: Resolver
+    autoscaler: Autoscaler
     audit: Audit
     metrics: Metrics
 
@@ -86,6 +100,7 @@ class Parts:
         self.metrics.leader.set(self.election.may_write())
         self.metrics.objects.set(len(self.intake))
         self.metrics.set_phases(self.reconciler.phases)
+        self.metrics.scaled.set(len(self.autoscaler))
         self.metrics.dropped.set(self.recorder.dropped)
         last_heard = {each.resource.plural: each.last_active for each in self.reflectors}
         for resource, moment in {**last_heard, MODELS.plural: self.audit.last_good}.items():
@@ -124,6 +139,7 @@ def assemble(
     applier = Applier(
         cluster, now=monotonic, random=random, reapply_seconds=settings.reapply_seconds
     )
+    autoscaler = _build_autoscaler(cluster, workers, settings, metrics)
     intake = Intake(workers.add)
     reconciler = Reconciler(
         cluster,
@@ -131,8 +147,14 @@ def assemble(
         sources,
         applier,
         policy,
+        renewals=Renewals(
+            policy.rollout.max_concurrent,
+            wake=workers.add,
+            has_seen_all=lambda: reconciler.seen >= intake.staying,
+        ),
+        scalers=Scalers(cluster, autoscaler, policy, now=monotonic, today=_today),
         now=monotonic,
-        today=lambda: datetime.now(UTC),
+        today=_today,
     )
     return Parts(
         queue=queue,
@@ -152,6 +174,7 @@ def assemble(
         recorder=recorder,
         reports=reports,
         sources=sources,
+        autoscaler=autoscaler,
         audit=Audit(
             client,
             intake,
@@ -175,6 +198,22 @@ def _build_election(client: KubeClient, settings: Settings) -> LeaseElection:
     )
 
 
+def _build_autoscaler(
+    cluster: KubeCluster, workers: Workers, settings: Settings, metrics: Metrics
+) -> Autoscaler:
+    reader = HttpLoadReader(
+        port=settings.report_port, timeout_seconds=settings.report_timeout_seconds
+    )
+    return Autoscaler(
+        cluster,
+        reader,
+        metrics,
+        is_leading=lambda: workers.is_working,
+        now=monotonic,
+        today=_today,
+    )
+
+
 def _watch_children(
     client: KubeClient, workers: Workers, settings: Settings
 ) -> dict[str, Reflector[ChildRecord]]:
@@ -190,18 +229,25 @@ def _watch_children(
             index=_owner,
             on_change=on_change,
             backoff=Backoff(random=random, max_seconds=settings.patience_seconds),
-            settings=_build_watch(settings),
+            # There may be no KEDA, or not yet.
+            settings=_build_watch(settings, may_be_missing=resource == SCALED_OBJECTS),
         )
         for resource, project in (
             (DEPLOYMENTS, project_deployment),
             (SERVICES, project_service),
             (NETWORK_POLICIES, project_network_policy),
+            (HORIZONTAL_POD_AUTOSCALERS, project_autoscaler),
+            (SCALED_OBJECTS, project_scaled_object),
         )
     }
 
 
-def _build_watch(settings: Settings) -> WatchSettings:
-    return WatchSettings(selector=CHILD_SELECTOR, silence_seconds=settings.watch_silence_seconds)
+def _build_watch(settings: Settings, *, may_be_missing: bool = False) -> WatchSettings:
+    return WatchSettings(
+        selector=CHILD_SELECTOR,
+        silence_seconds=settings.watch_silence_seconds,
+        may_be_missing=may_be_missing,
+    )
 
 
 def _watch_pods(
@@ -232,6 +278,10 @@ def _watch_pods(
         backoff=Backoff(random=random, max_seconds=settings.patience_seconds),
         settings=_build_watch(settings),
     )
+
+
+def _today() -> datetime:
+    return datetime.now(UTC)
 
 
 def _tenant(key: Key) -> str:

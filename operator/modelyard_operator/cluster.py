@@ -8,13 +8,21 @@ from modelyard_api.meta import (
     KIND,
     MANAGER,
     PLURAL,
+    SCALE_MANAGER,
     STATUS_MANAGER,
 )
 from modelyard_api.v1alpha1 import Metadata, Status
 from modelyard_kube.client import KubeClient
 from modelyard_kube.events import EventRecorder, Notice, Subject
 from modelyard_kube.reflector import Reflector
-from modelyard_kube.resources import DEPLOYMENTS, NETWORK_POLICIES, SERVICES, Resource
+from modelyard_kube.resources import (
+    DEPLOYMENTS,
+    HORIZONTAL_POD_AUTOSCALERS,
+    NETWORK_POLICIES,
+    SCALED_OBJECTS,
+    SERVICES,
+    Resource,
+)
 from modelyard_operator.metrics import Metrics
 from modelyard_operator.projection import project_child
 from modelyard_operator.records import ChildRecord, Key, PodRecord
@@ -25,7 +33,14 @@ Json = dict[str, Any]
 MODELS = Resource(API_VERSION, KIND, PLURAL)
 
 _RESOURCES: Mapping[str, Resource] = {
-    resource.kind: resource for resource in (DEPLOYMENTS, SERVICES, NETWORK_POLICIES)
+    resource.kind: resource
+    for resource in (
+        DEPLOYMENTS,
+        SERVICES,
+        NETWORK_POLICIES,
+        HORIZONTAL_POD_AUTOSCALERS,
+        SCALED_OBJECTS,
+    )
 }
 
 
@@ -49,6 +64,15 @@ class Cluster(Protocol):
 
     async def delete_child(self, live: ChildRecord) -> None:
         """Delete that very child; that it is gone already is no error."""
+
+    async def has_group(self, group: str) -> bool:
+        """Tell whether there is an API group."""
+
+    async def read_replicas(self, key: Key) -> int | None:
+        """Return how many pods a Deployment wants, None where there is none."""
+
+    async def write_scale(self, live: ChildRecord, replicas: int) -> None:
+        """Set the replicas of that very Deployment, as a field manager of their own."""
 
     def drop_child(self, kind: str, key: Key) -> None:
         """Forget a child that the API server says is not what we think it is."""
@@ -106,6 +130,28 @@ class KubeCluster:
         self._metrics.writes.labels(live.kind).inc()
         resource = _RESOURCES[live.kind]
         await self._client.delete(resource, live.namespace, live.name, uid=live.uid)
+
+    async def has_group(self, group: str) -> bool:
+        """Ask the API server."""
+        return await self._client.has_group(group)
+
+    async def read_replicas(self, key: Key) -> int | None:
+        """Read the whole Deployment, where the cache has none: metadata does not tell."""
+        body = await self._client.get(DEPLOYMENTS, key.namespace, key.name)
+        return body["spec"].get("replicas", 1) if body is not None else None
+
+    async def write_scale(self, live: ChildRecord, replicas: int) -> None:
+        """Server-side apply of the scale; by force, since whoever asks has the say over it."""
+        self._metrics.writes.labels("Scale").inc()
+        body = {
+            "apiVersion": "autoscaling/v1",
+            "kind": "Scale",
+            "metadata": {"name": live.name, "namespace": live.namespace, "uid": live.uid},
+            "spec": {"replicas": replicas},
+        }
+        await self._client.apply(
+            _RESOURCES[live.kind], body, manager=SCALE_MANAGER, force=True, subresource="scale"
+        )
 
     def drop_child(self, kind: str, key: Key) -> None:
         """Drop it from the cache."""

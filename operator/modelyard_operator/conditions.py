@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from modelyard_api.meta import Condition, Reason
 from modelyard_api.v1alpha1 import ConditionStatus, Metadata, Status, StatusCondition
+from modelyard_operator.desired.ledger import FailedRevision
 from modelyard_operator.errors import Refused
 from modelyard_operator.failures import describe_failure
 from modelyard_operator.records import Rollout
@@ -50,8 +51,10 @@ def build_refused_conditions(
 
 
 def _judge_progress(standing: Standing) -> _Verdict:
-    if standing.is_complete and not standing.wanted:
+    if standing.is_settled and not standing.wanted:
         return _no(_name_rest(standing), "No pods are wanted and none is left.")
+    if standing.given_up is not None and standing.wanted:
+        return _judge_given_up(standing, standing.given_up)
     if standing.is_complete:
         return _no(Reason.ROLLOUT_COMPLETE, _count_pods(standing.wanted))
     if standing.failure is not None:
@@ -59,7 +62,24 @@ def _judge_progress(standing: Standing) -> _Verdict:
     return _yes(_name_rollout(standing), _describe_rollout(standing))
 
 
+def _judge_given_up(standing: Standing, failed: FailedRevision) -> _Verdict:
+    what = f"Revision {failed.revision} failed before it was ever good: {failed.failure.reason}."
+    if failed.is_paused:
+        return _no(
+            Reason.UPDATE_PAUSED,
+            f"{what} The update stopped there (spec.update.onFailure: pause).",
+        )
+    if standing.is_asleep:
+        serves = "serves again when somebody asks"
+    else:
+        serves = "serves again" if standing.rollout.ready else "is being started again"
+    return _no(Reason.ROLLED_BACK, f"{what} The last good revision, {standing.revision}, {serves}.")
+
+
 def _judge_availability(standing: Standing) -> _Verdict:
+    if standing.failure is not None and standing.failure.reason == Reason.DEVICE_MISMATCH:
+        # It answers, but not as was asked for, and most likely far too slowly.
+        return _no(standing.failure.reason, standing.failure.message)
     if standing.rollout.ready:
         return _serving(standing.rollout.ready)
     if not standing.wanted:
@@ -70,10 +90,15 @@ def _judge_availability(standing: Standing) -> _Verdict:
 
 
 def _judge_readiness(standing: Standing) -> _Verdict:
+    if standing.is_asleep:
+        return _judge_sleep(standing)
     if not standing.wanted:
         is_suspended = standing.md.spec.suspend
         field = "spec.suspend is true" if is_suspended else "spec.scaling.replicas is 0"
         return _no(_name_rest(standing), f"{field}.")
+    if standing.given_up is not None and standing.failure is not None:
+        verdict = _judge_given_up(standing, standing.given_up)
+        return _no(verdict.reason, f"{verdict.message} {describe_failure(standing.failure)}")
     if standing.is_complete:
         return _yes(Reason.SERVING, _count_pods(standing.wanted))
     if standing.failure is not None:
@@ -81,11 +106,27 @@ def _judge_readiness(standing: Standing) -> _Verdict:
     return _no(_name_rollout(standing), _describe_rollout(standing))
 
 
+def _judge_sleep(standing: Standing) -> _Verdict:
+    if standing.given_up is not None:
+        return _judge_given_up(standing, standing.given_up)
+    if standing.ledger is not None and standing.ledger.is_good:
+        return _yes(Reason.SLEEPING, "No pods until somebody asks; the gateway wakes the model.")
+    return _no(
+        Reason.SLEEPING,
+        "No pods until somebody asks, and this revision has not served yet: whether it can is seen "
+        "when the gateway wakes the model.",
+    )
+
+
 def _name_rest(standing: Standing) -> Reason:
+    if standing.is_asleep:
+        return Reason.SLEEPING
     return Reason.SUSPENDED if standing.md.spec.suspend else Reason.SCALED_TO_ZERO
 
 
 def _name_rollout(standing: Standing) -> Reason:
+    if standing.ledger is not None and not standing.ledger.has_room_beside:
+        return Reason.REPLACING
     return Reason.ROLLING_OUT if standing.rollout.ready else Reason.STARTING
 
 
@@ -103,8 +144,12 @@ def _describe_rollout(standing: Standing) -> str:
         return f"Stopping {_pods(old)} of the previous revision."
     if ready > wanted:
         return f"Stopping {_pods(ready - wanted)} too many."
-    stage = describe_progress(pods, standing.revision)
-    return f"{ready} of {_pods(wanted)} of the target revision ready; the next is {stage}."
+    deadline_seconds = standing.md.spec.update.progress_deadline_seconds
+    stage = describe_progress(pods, standing.revision, deadline_seconds=deadline_seconds)
+    told = f"{ready} of {_pods(wanted)} of the target revision ready; the next is {stage}."
+    if standing.ledger is not None and not standing.ledger.has_room_beside:
+        return f"No node had room for a pod beside the old ones, so they go first. {told}"
+    return told
 
 
 def _serving(ready: int) -> _Verdict:

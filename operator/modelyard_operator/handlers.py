@@ -131,7 +131,8 @@ def build_registry(
             return
         # kopf gives objects of its own list no type.
         priority = Priority.LOW if event["type"] is None else Priority.HIGH
-        intake.take(key, read_stamp(metadata), priority)
+        demand = (event["object"].get("status") or {}).get("demand")
+        intake.take(key, read_stamp(metadata, demand), priority)
 
     return registry
 

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import orjson
+
+from modelyard_api.meta import ANNOTATION_RETRY
 from modelyard_operator.records import Key
 from modelyard_operator.workqueue import Priority
 
@@ -15,11 +18,19 @@ class Stamp(NamedTuple):
     uid: str
     generation: int
     is_leaving: bool
+    retry: str = ""
+    demand: str = ""
 
 
-def read_stamp(metadata: Mapping[str, Any]) -> Stamp:
-    """Return the stamp of an object by its metadata."""
-    return Stamp(metadata["uid"], metadata.get("generation", 0), "deletionTimestamp" in metadata)
+def read_stamp(metadata: Mapping[str, Any], demand: Json | None = None) -> Stamp:
+    """Return the stamp of an object by its metadata, and what gateways hold, if that is known.
+
+    The audit does not know it, and need not: a gateway says it again while it holds anything.
+    """
+    retry = (metadata.get("annotations") or {}).get(ANNOTATION_RETRY, "")
+    leaving = "deletionTimestamp" in metadata
+    held = orjson.dumps(demand, option=orjson.OPT_SORT_KEYS).decode() if demand else ""
+    return Stamp(metadata["uid"], metadata.get("generation", 0), leaving, retry, held)
 
 
 class Intake:
@@ -32,6 +43,11 @@ class Intake:
 
     def __len__(self) -> int:
         return len(self._seen)
+
+    @property
+    def staying(self) -> int:
+        """How many objects are there and are not being deleted."""
+        return sum(not stamp.is_leaving for stamp in self._seen.values())
 
     @property
     def owed(self) -> int:
@@ -76,4 +92,6 @@ def _is_news(seen: Stamp | None, listed: Stamp) -> bool:
     if seen is None or seen.uid != listed.uid:
         return True
     # The event of a change made after the list may have come before the list was read.
+    if listed.generation == seen.generation and listed.retry != seen.retry:
+        return True
     return (listed.generation, listed.is_leaving) > (seen.generation, seen.is_leaving)

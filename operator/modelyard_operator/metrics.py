@@ -25,6 +25,13 @@ class Outcome(StrEnum):
     """An error of ours, logged with its traceback; tried again with backoff."""
 
 
+class Direction(StrEnum):
+    """Which way a model was scaled."""
+
+    UP = "up"
+    DOWN = "down"
+
+
 class Metrics:
     """What one process tells of itself. docs/operations.md says what each one means."""
 
@@ -54,6 +61,19 @@ class Metrics:
             "modeldeployments_by_phase", "ModelDeployments that were looked at, by phase.", "phase"
         )
         self.dropped = self._gauge("events_dropped", "Events that were not posted.")
+        self.scaled = self._gauge("models_scaled", "ModelDeployments that the operator scales.")
+        self.scale_changes = self._counter(
+            "scale_changes_total", "Changes of a model's pods by load, by direction.", "direction"
+        )
+        for direction in Direction:
+            self.scale_changes.labels(direction)
+        self.scale_faults = self._counter(
+            "scale_faults_total", "Looks at a model's load that ended in an error of ours."
+        )
+        self.loads_read = self._counter("loads_read_total", "Answers of pods on their load.")
+        self.loads_missed = self._counter(
+            "loads_missed_total", "Ready pods that did not answer how busy they are."
+        )
         self.lag = self._gauge("audit_lag", "Objects whose events the last comparison missed.")
         self.watch_age = self._gauge(
             "watch_age_seconds", "Time since a watch was last known to be alive.", "resource"

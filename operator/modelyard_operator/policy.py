@@ -136,6 +136,36 @@ class HuggingFacePolicy(_Part):
     endpoint: Annotated[str, AfterValidator(check_endpoint)] = DEFAULT_HUB
 
 
+class NodesPolicy(_Part):
+    """How nodes come about."""
+
+    autoscaled: bool = False
+    """Something adds nodes for pods that find none, so that waiting for one is worth it."""
+
+
+class RolloutPolicy(_Part):
+    """Whether models follow the platform when it changes, a new runtime image above all."""
+
+    max_concurrent: Annotated[int, Field(ge=0)] = 0
+    """How many models are renewed at a time. 0: each keeps what it has until its spec changes."""
+
+
+class GatewayPolicy(_Part):
+    """Who holds requests while a model sleeps, and wakes it."""
+
+    service_account: Annotated[
+        str, Field(pattern=r"^$|^[a-z0-9]([a-z0-9-]*[a-z0-9])?/[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
+    ] = ""
+    """`NAMESPACE/NAME`; empty: there is no gateway, and no model may sleep."""
+
+
+class PrometheusPolicy(_Part):
+    """Where the models' metrics are."""
+
+    address: Annotated[str, Field(pattern=r"^$|^https?://[^/?#@\s]+(/[^?#\s]*)?$")] = ""
+    """Empty: nowhere, and no model may be scaled by KEDA."""
+
+
 class PlatformPolicy(_Part):
     """The whole policy. Only the runtime's image has no default."""
 
@@ -150,6 +180,10 @@ class PlatformPolicy(_Part):
     limits: LimitsPolicy = LimitsPolicy()
     pods: PodsPolicy = PodsPolicy()
     network_policy: NetworkPolicyPolicy = NetworkPolicyPolicy()
+    nodes: NodesPolicy = NodesPolicy()
+    gateway: GatewayPolicy = GatewayPolicy()
+    prometheus: PrometheusPolicy = PrometheusPolicy()
+    rollout: RolloutPolicy = RolloutPolicy()
 
 
 def parse_policy(text: str, origin: str) -> PlatformPolicy:

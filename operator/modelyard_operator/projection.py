@@ -8,7 +8,11 @@ import orjson
 
 from modelyard_api.meta import (
     ANNOTATION_APPLIED_HASH,
+    ANNOTATION_FAILED,
+    ANNOTATION_GOOD,
+    ANNOTATION_LAST_GOOD,
     ANNOTATION_RENDERING,
+    ANNOTATION_REPLACES,
     ANNOTATION_TEMPLATE_INPUT,
     KIND,
     LABEL_MODEL,
@@ -24,14 +28,17 @@ Json = dict[str, Any]
 _POD_FACTS = ("PodScheduled", "PodReadyToStartContainers", "Ready")
 _DEPLOYMENT_FACTS = ("Progressing", "ReplicaFailure")
 _TEXT_LIMIT = 4096
+#: Subresources that others write as their work.
+_ALL_DAY = ("status", "scale")
 
 
 def project_child(kind: str, body: Json) -> ChildRecord:
-    """Read a Deployment, Service or NetworkPolicy."""
+    """Read a child of any kind."""
     metadata = body["metadata"]
     annotations = metadata.get("annotations") or {}
     owner = _find_owner(metadata)
-    touched, is_foreign = _digest_fields(metadata.get("managedFields") or ())
+    claims = metadata.get("managedFields") or ()
+    touched, is_foreign = _digest_fields(claims)
     return ChildRecord(
         kind=kind,
         namespace=metadata["namespace"],
@@ -47,6 +54,11 @@ def project_child(kind: str, body: Json) -> ChildRecord:
         is_foreign=is_foreign,
         template_input=annotations.get(ANNOTATION_TEMPLATE_INPUT, ""),
         rendering=annotations.get(ANNOTATION_RENDERING, ""),
+        good=annotations.get(ANNOTATION_GOOD, ""),
+        last_good=annotations.get(ANNOTATION_LAST_GOOD, ""),
+        failed=annotations.get(ANNOTATION_FAILED, ""),
+        replaces=annotations.get(ANNOTATION_REPLACES, ""),
+        owns_replicas=any(_is_ours(claim) and _holds_replicas(claim) for claim in claims),
         rollout=_project_rollout(body) if kind == "Deployment" else None,
     )
 
@@ -64,6 +76,16 @@ def project_service(body: Json) -> ChildRecord:
 def project_network_policy(body: Json) -> ChildRecord:
     """Read a NetworkPolicy."""
     return project_child("NetworkPolicy", body)
+
+
+def project_autoscaler(body: Json) -> ChildRecord:
+    """Read a HorizontalPodAutoscaler."""
+    return project_child("HorizontalPodAutoscaler", body)
+
+
+def project_scaled_object(body: Json) -> ChildRecord:
+    """Read a ScaledObject."""
+    return project_child("ScaledObject", body)
 
 
 def project_pod(body: Json) -> PodRecord:
@@ -105,6 +127,7 @@ def project_pod(body: Json) -> PodRecord:
         last_exit=_project_exit(ended) if ended else None,
         is_fetching=is_fetching,
         fetched=_project_exit(fetched) if fetched and not is_fetching else None,
+        gone_by=_parse_time(metadata.get("deletionTimestamp")),
     )
 
 
@@ -121,18 +144,24 @@ def _find_owner(metadata: Json) -> Json:
 def _digest_fields(entries: Any) -> tuple[str, bool]:
     """Return a digest of who owns what, and whether anyone besides us owns anything.
 
-    Status is left out: controllers write it all day. Times are left out: a write that changes
-    nothing may renew them.
+    Status and scale are left out: controllers write them all day. Times are left out: a write that
+    changes nothing may renew them.
     """
-    owners = [entry for entry in entries if entry.get("subresource") != "status"]
-    foreign = any(
-        (entry.get("manager"), entry.get("operation")) != (MANAGER, "Apply") for entry in owners
-    )
+    owners = [entry for entry in entries if entry.get("subresource") not in _ALL_DAY]
+    foreign = any(not _is_ours(entry) for entry in owners)
     claims = sorted(
         orjson.dumps([entry.get("manager"), entry.get("operation"), entry.get("fieldsV1")])
         for entry in owners
     )
     return blake2b(b"\n".join(claims), digest_size=8).hexdigest(), foreign
+
+
+def _is_ours(claim: Json) -> bool:
+    return (claim.get("manager"), claim.get("operation")) == (MANAGER, "Apply")
+
+
+def _holds_replicas(claim: Json) -> bool:
+    return "f:replicas" in (claim.get("fieldsV1") or {}).get("f:spec", {})
 
 
 def _project_rollout(body: Json) -> Rollout:

@@ -12,13 +12,9 @@ from modelyard_api.v1alpha1 import Metadata, ModelDeployment, Status
 from modelyard_operator.applying import Applier
 from modelyard_operator.cluster import Cluster
 from modelyard_operator.desired import KINDS, build_children, find_kinds
-from modelyard_operator.desired.rendering import (
-    Rendering,
-    find_commit,
-    find_source,
-    recall_rendering,
-    render,
-)
+from modelyard_operator.desired.autoscaling import find_scaler_kind
+from modelyard_operator.desired.ledger import Ledger, read_ledger, recall, turn_to
+from modelyard_operator.desired.rendering import Rendering, find_commit, find_source, render
 from modelyard_operator.errors import (
     ChildLeftOver,
     NamespaceLeaving,
@@ -32,10 +28,13 @@ from modelyard_operator.observed import Observed
 from modelyard_operator.parsing import parse_metadata, parse_model, parse_status
 from modelyard_operator.policy import PlatformPolicy
 from modelyard_operator.records import ChildRecord, Key
+from modelyard_operator.renewing import Renewals, find_age
 from modelyard_operator.reports import Reports
 from modelyard_operator.resolving import Sources
-from modelyard_operator.status import is_urgent, summarise, summarise_refused
-from modelyard_operator.validation import find_violations
+from modelyard_operator.scaling.scalers import Scalers
+from modelyard_operator.status import assess, is_urgent, summarise, summarise_refused
+from modelyard_operator.updating import advance, find_next_look, find_surge_seconds
+from modelyard_operator.validation import find_missing_gateway, find_violations
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +58,8 @@ class Reconciler:
         applier: Applier,
         policy: PlatformPolicy,
         *,
+        renewals: Renewals,
+        scalers: Scalers,
         now: Callable[[], float],
         today: Callable[[], datetime],
     ) -> None:
@@ -67,11 +68,17 @@ class Reconciler:
         self._sources = sources
         self._applier = applier
         self._policy = policy
-        self._kinds = find_kinds(policy)
+        self._renewals = renewals
+        self._scalers = scalers
         self._now = now
         self._today = today
         self._written: dict[Key, float] = {}
         self._phases: dict[Key, str] = {}
+
+    @property
+    def seen(self) -> int:
+        """How many models were looked at."""
+        return len(self._phases)
 
     @property
     def phases(self) -> Iterable[str]:
@@ -81,6 +88,8 @@ class Reconciler:
     def forget_all(self) -> None:
         """Forget everything, as if this process had just started: others may have written since."""
         self._applier.forget_all()
+        self._renewals.forget_all()
+        self._scalers.forget_all()
         self._written.clear()
         self._phases.clear()
 
@@ -97,6 +106,8 @@ class Reconciler:
         except NamespaceLeaving:
             return None
         except Refused as refused:
+            self._scalers.leave(key)
+            self._renewals.forget(key)
             metadata, last = parse_metadata(body), parse_status(body)
             observed = self._observe(key, metadata)
             status = summarise_refused(metadata, last, refused, observed, self._stamp())
@@ -108,46 +119,62 @@ class Reconciler:
         violations = find_violations(md.spec, self._policy)
         if violations:
             raise Refused(Reason.POLICY_FORBIDS, "; ".join(violations))
+        no_gateway = find_missing_gateway(md.spec, self._policy)
+        if no_gateway is not None:
+            raise Refused(Reason.GATEWAY_REQUIRED, no_gateway)
         return md
 
     async def _pursue(self, key: Key, md: ModelDeployment) -> Recheck:
         try:
-            live = await self._find_children(md.metadata)
+            live = await self._find_children(md)
         except ChildLeftOver as left_over:
             return await self._wait(key, md, Observed(obstacle=str(left_over)), _LEFT_OVER_SECONDS)
-        target: Rendering | None = None
+        before, deployment = read_ledger(live["Deployment"]), live["Deployment"]
+        if deployment is not None and not deployment.owns_replicas:
+            # Whatever stands in the way of a change, what is there is scaled.
+            self._scalers.follow(key, md)
+        ledger: Ledger | None = None
         obstructed: Obstructed | None = None
         recheck: Recheck = None
         try:
-            target = self._choose(md, live["Deployment"])
+            target = self._choose(key, md, before)
             if target is None:
                 return await self._wait_for_commit(key, md)
-            await self._make(key, md, target, live)
+            ledger = self._advance(key, md, turn_to(md, target, before), before)
+            await self._make(key, md, ledger, live)
         except Unresolved as error:
             obstructed, recheck = error, self._ask_hub(key, md)
         except Obstructed as error:
             obstructed, recheck = error, _REFUSED_SECONDS
-        status = self._summarise(key, md, target, obstructed)
+        status = self._summarise(key, md, ledger, obstructed)
         pace = await self._publish(key, md.metadata, md.status, status)
-        return _earliest(pace, recheck, self._applier.seconds_until_due(key))
+        return _earliest(
+            pace,
+            recheck,
+            self._find_next_look(key, md, ledger),
+            self._scalers.find_awake_seconds(md),
+            self._applier.seconds_until_due(key),
+        )
 
-    async def _find_children(self, owner: Metadata) -> dict[str, ChildRecord | None]:
+    async def _find_children(self, md: ModelDeployment) -> dict[str, ChildRecord | None]:
         """Look for all at once: of a new object each is a request."""
-        looks = (self._applier.find(owner, kind) for kind in self._kinds)
+        kinds = find_kinds(md, self._policy)
+        looks = (self._applier.find(md.metadata, kind) for kind in kinds)
         found = await asyncio.gather(*looks, return_exceptions=True)
         children: dict[str, ChildRecord | None] = {}
-        for kind, child in zip(self._kinds, found, strict=True):
+        for kind, child in zip(kinds, found, strict=True):
             if isinstance(child, BaseException):
                 raise child
             children[kind] = child
         return children
 
-    def _choose(self, md: ModelDeployment, live: ChildRecord | None) -> Rendering | None:
+    def _choose(self, key: Key, md: ModelDeployment, before: Ledger | None) -> Rendering | None:
         """Return what to serve, None while its commit is being asked for."""
-        kept = recall_rendering(md, live)
+        kept = recall(md, before)
         if kept is not None:
-            return kept
-        source, commit = find_source(md), find_commit(md, live)
+            return self._renew(key, md, before) or kept
+        last = before.rendering if before is not None else None
+        source, commit = find_source(md), find_commit(md, last)
         if source is not None and not commit:
             answer = self._sources.find(source)
             if isinstance(answer, Unresolved):
@@ -157,30 +184,64 @@ class Reconciler:
             commit = answer
         return render(md, self._policy, commit)
 
+    def _renew(self, key: Key, md: ModelDeployment, before: Ledger | None) -> Rendering | None:
+        """Return what the platform would render today, if it is this model's turn to get it."""
+        if before is None or not self._renewals.are_wanted:
+            return None
+        today = render(md, self._policy, before.rendering.commit)
+        live = self._observe(key, md.metadata).rollout.wanted
+        return today if self._renewals.ask(key, find_age(md, before, today, live=live)) else None
+
+    def _advance(
+        self, key: Key, md: ModelDeployment, ledger: Ledger, before: Ledger | None
+    ) -> Ledger:
+        """Judge the applied revision by its pods; one that starts only now has none yet."""
+        if before is None or ledger.revision != before.revision:
+            return ledger
+        standing, _ = assess(md, ledger, self._observe(key, md.metadata), self._stamp())
+        surge_seconds = find_surge_seconds(md, self._policy)
+        return advance(md, ledger, standing, surge_seconds=surge_seconds, now=self._today())
+
+    def _find_next_look(self, key: Key, md: ModelDeployment, ledger: Ledger | None) -> Recheck:
+        if ledger is None:
+            return None
+        standing, _ = assess(md, ledger, self._observe(key, md.metadata), self._stamp())
+        surge_seconds = find_surge_seconds(md, self._policy)
+        return find_next_look(md, ledger, standing, surge_seconds=surge_seconds, now=self._today())
+
     async def _make(
         self,
         key: Key,
         md: ModelDeployment,
-        target: Rendering,
+        ledger: Ledger,
         live: Mapping[str, ChildRecord | None],
     ) -> None:
-        for manifest in build_children(md, target, self._policy):
-            await self._applier.apply(manifest, live[manifest.kind], key)
+        """Apply what is wanted. What scales no more goes first, so that never two of them do."""
         for kind in KINDS:
-            if kind not in self._kinds:
+            if kind not in live:
                 await self._applier.prune(md.metadata, kind)
+        gap = await self._scalers.find_gap(md.spec)
+        await self._scalers.hand_over(md, live["Deployment"])
+        is_awake = self._scalers.find_awake_seconds(md) is not None
+        for manifest in build_children(md, ledger, self._policy, is_awake=is_awake):
+            if gap is None or manifest.kind != find_scaler_kind(md):
+                await self._applier.apply(manifest, live[manifest.kind], key)
+        self._scalers.follow(key, md)
+        if gap is not None:
+            raise gap
 
     def _summarise(
-        self, key: Key, md: ModelDeployment, target: Rendering | None, obstructed: Obstructed | None
+        self, key: Key, md: ModelDeployment, ledger: Ledger | None, obstructed: Obstructed | None
     ) -> Status:
         observed = self._observe(key, md.metadata)
-        if target is not None:
-            unreported = find_unreported(md, target.revision, observed)
+        if ledger is not None:
+            unreported = find_unreported(md, ledger.revision, observed)
             if unreported is not None:
                 self._reports.want(key, unreported)
-        return summarise(md, target, observed, self._stamp(), obstructed=obstructed)
+        return summarise(md, ledger, observed, self._stamp(), obstructed=obstructed)
 
     async def _wait_for_commit(self, key: Key, md: ModelDeployment) -> Recheck:
+        self._renewals.forget(key)
         recheck = self._ask_hub(key, md)
         obstacle = f"Asking the hub which commit {md.spec.model.revision or 'main'} is."
         observed = replace(self._observe(key, md.metadata), obstacle=obstacle)
@@ -207,6 +268,7 @@ class Reconciler:
     async def _publish(self, key: Key, metadata: Metadata, last: Status, status: Status) -> Recheck:
         """Write the status if it changed, then tell of it, so that Events never run ahead."""
         self._phases[key] = status.phase
+        self._renewals.wake_next()
         if status == last:
             return None
         wait = self._written.get(key, float("-inf")) + _PACE_SECONDS - self._now()
@@ -222,6 +284,8 @@ class Reconciler:
 
     def _forget(self, key: Key) -> None:
         self._applier.forget(key)
+        self._renewals.forget(key)
+        self._scalers.leave(key)
         self._written.pop(key, None)
         self._phases.pop(key, None)
 

@@ -52,7 +52,8 @@ class ChildRecord:
 
     `touched` is a digest of who owns which field, status aside: it changes when anybody edits
     the object, also where `generation` does not count (metadata) or is missing (Services).
-    `is_foreign` says that somebody besides us owns a field.
+    `is_foreign` says that somebody besides us owns a field. Scaling counts for neither of them:
+    `owns_replicas` says whether it is what we apply that sets a Deployment's replicas.
     """
 
     kind: str
@@ -69,6 +70,11 @@ class ChildRecord:
     is_foreign: bool
     template_input: str = ""
     rendering: str = ""
+    good: str = ""
+    last_good: str = ""
+    failed: str = ""
+    replaces: str = ""
+    owns_replicas: bool = False
     rollout: Rollout | None = None
 
 
@@ -88,7 +94,8 @@ class PodRecord:
     """A model pod, as far as its life and its failures go.
 
     `is_fetching` says that the model is not there yet: waiting, running, restarts and the last exit
-    are then of the container that fetches it. `fetched` is how that one ended well.
+    are then of the container that fetches it. `fetched` is how that one ended well. `gone_by` is
+    when the grace period of a pod that terminates is over; on a dead node it stays on.
     """
 
     namespace: str
@@ -112,6 +119,7 @@ class PodRecord:
     last_exit: Exit | None
     is_fetching: bool = False
     fetched: Exit | None = None
+    gone_by: datetime | None = None
 
     def fact(self, fact_type: str) -> Fact | None:
         """Return a condition by its type."""

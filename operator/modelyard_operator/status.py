@@ -6,10 +6,11 @@ from typing import Any
 from modelyard_api.meta import Phase
 from modelyard_api.v1alpha1 import Device, Metadata, ModelDeployment, Revision, Status
 from modelyard_operator.conditions import build_conditions, build_refused_conditions
+from modelyard_operator.desired.ledger import Ledger
 from modelyard_operator.desired.names import build_selector, build_url
-from modelyard_operator.desired.rendering import Rendering
 from modelyard_operator.errors import Obstructed, Refused
-from modelyard_operator.facts import gather_facts
+from modelyard_operator.facts import Facts, gather_facts
+from modelyard_operator.history import record_history
 from modelyard_operator.observed import Observed
 from modelyard_operator.records import PodRecord
 from modelyard_operator.standing import Standing, find_standing
@@ -17,7 +18,7 @@ from modelyard_operator.standing import Standing, find_standing
 
 def summarise(
     md: ModelDeployment,
-    target: Rendering | None,
+    ledger: Ledger | None,
     observed: Observed,
     now: str,
     *,
@@ -25,13 +26,11 @@ def summarise(
 ) -> Status:
     """Return the status of an accepted object. `now` is an RFC 3339 time.
 
-    `target` is what is to be served, None while that is not known. `obstructed` says what stands
+    `ledger` says what is to be served, None while that is not known. `obstructed` says what stands
     in its way, so that the Deployment seen is not the one wanted.
     """
-    revision = target.revision if target is not None else ""
-    standing = find_standing(md, revision, observed, now, obstructed)
-    current = _find_current(revision, observed.pods)
-    facts = gather_facts(md, revision, current, observed)
+    standing, facts = assess(md, ledger, observed, now, obstructed=obstructed)
+    target = ledger.rendering if ledger is not None else None
     return Status(
         observed_generation=md.metadata.generation,
         phase=_find_phase(standing),
@@ -43,7 +42,8 @@ def summarise(
         ready_replicas=standing.rollout.ready,
         updated_replicas=standing.rollout.updated,
         selector=build_selector(md.metadata.name),
-        revision=Revision(current=current, target=revision),
+        revision=_build_revision(md.status, ledger, observed),
+        history=md.status.history if ledger is None else record_history(md.status, ledger, now),
         model=facts.model.model_copy(
             update={"resolved_revision": target.commit if target is not None else ""}
         ),
@@ -53,7 +53,38 @@ def summarise(
             actual=facts.actual,
             dtype=facts.dtype,
         ),
+        demand=md.status.demand,
         failure=standing.failure,
+    )
+
+
+def assess(
+    md: ModelDeployment,
+    ledger: Ledger | None,
+    observed: Observed,
+    now: str,
+    *,
+    obstructed: Obstructed | None = None,
+) -> tuple[Standing, Facts]:
+    """Return where an object stands, and what is known of the revision that serves."""
+    revision = ledger.revision if ledger is not None else ""
+    current = _find_current(revision, observed.pods)
+    facts = gather_facts(md, revision, current, observed)
+    device = facts.actual if current == revision else ""
+    standing = find_standing(md, ledger, observed, now, obstructed=obstructed, device=device)
+    return standing, facts
+
+
+def _build_revision(last: Status, ledger: Ledger | None, observed: Observed) -> Revision:
+    if ledger is None:
+        # What is wanted is not known yet; what was good and what failed has not changed.
+        current = _find_current(last.revision.target, observed.pods)
+        return last.revision.model_copy(update={"current": current})
+    return Revision(
+        current=_find_current(ledger.revision, observed.pods),
+        target=ledger.wanted_revision,
+        last_good=ledger.last_good_revision,
+        failed=ledger.failed.revision if ledger.failed is not None else "",
     )
 
 
@@ -77,9 +108,14 @@ def summarise_refused(
 
 
 def dump_status(status: Status) -> dict[str, Any]:
-    """Return the status as it is written: without what is unknown, but with counts of zero."""
+    """Return the status as it is written: without what is unknown, but with counts of zero.
+
+    Demand is not ours to write.
+    """
+    written = status.dump()
+    written.pop("demand", None)
     return {
-        **status.dump(),
+        **written,
         "replicas": status.replicas,
         "readyReplicas": status.ready_replicas,
         "updatedReplicas": status.updated_replicas,
@@ -109,8 +145,13 @@ def _essence(status: Status) -> tuple[object, ...]:
 
 
 def _find_phase(standing: Standing) -> Phase:
+    failed = standing.given_up
+    if failed is not None and not failed.is_paused and standing.rollout.ready:
+        return Phase.ROLLED_BACK
     if standing.failure is not None:
         return Phase.FAILED
+    if standing.is_asleep:
+        return Phase.SLEEPING
     if not standing.wanted:
         return Phase.SUSPENDED if standing.md.spec.suspend else Phase.SCALED_TO_ZERO
     if standing.is_complete:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 from modelyard_api.meta import ENV_PREFIX
-from modelyard_api.v1alpha1 import PodTemplate, Spec
+from modelyard_api.v1alpha1 import PodTemplate, ScalingMode, Spec
 from modelyard_operator.policy import PlatformPolicy, PodsPolicy
 
 Check = Callable[[Spec, PlatformPolicy], str | None]
@@ -16,6 +16,16 @@ def find_violations(spec: Spec, policy: PlatformPolicy) -> tuple[str, ...]:
     return tuple(violation for violation in found if violation is not None)
 
 
+def find_missing_gateway(spec: Spec, policy: PlatformPolicy) -> str | None:
+    """Return what to change where a spec would put a model to sleep that nobody wakes."""
+    if not spec.scaling.idle_after or policy.gateway.service_account:
+        return None
+    return (
+        "spec.scaling.idleAfter: a model that sleeps is woken by a gateway, and the platform has "
+        "none; leave it out, or ask the platform's administrator for a gateway"
+    )
+
+
 def _check_source(spec: Spec, policy: PlatformPolicy) -> str | None:
     uri = spec.model.uri
     if any(_is_under(uri, prefix) for prefix in policy.allowed_sources):
@@ -25,10 +35,23 @@ def _check_source(spec: Spec, policy: PlatformPolicy) -> str | None:
 
 
 def _check_replicas(spec: Spec, policy: PlatformPolicy) -> str | None:
-    wanted, most = spec.scaling.replicas, policy.limits.max_replicas
+    scaling, most = spec.scaling, policy.limits.max_replicas
+    if scaling.effective_mode == ScalingMode.NONE:
+        field, wanted = "replicas", scaling.replicas
+    else:
+        field, wanted = "max", max(scaling.max, scaling.min)
     if wanted <= most:
         return None
-    return f"spec.scaling.replicas: {wanted} is more than the {most} that the platform allows"
+    return f"spec.scaling.{field}: {wanted} is more than the {most} that the platform allows"
+
+
+def _check_prometheus(spec: Spec, policy: PlatformPolicy) -> str | None:
+    if spec.scaling.effective_mode != ScalingMode.KEDA or policy.prometheus.address:
+        return None
+    return (
+        "spec.scaling.mode: keda reads a model's load from Prometheus, and the platform's policy "
+        "names none (policy.prometheus.address of the chart); builtin needs none"
+    )
 
 
 def _check_gpus(spec: Spec, policy: PlatformPolicy) -> str | None:
@@ -77,6 +100,7 @@ def _allow_name(
 _CHECKS: tuple[Check, ...] = (
     _check_source,
     _check_replicas,
+    _check_prometheus,
     _check_gpus,
     _check_profile,
     _check_image,

@@ -86,8 +86,8 @@ class Listener(uvicorn.Server):
         clock = asyncio.get_running_loop().time
         deadline = clock() + timeout_seconds
         # uvicorn has no event for it, and looks as often itself when it shuts down.
-        while self.server_state.connections and clock() < deadline:
-            await asyncio.sleep(_LOOK_SECONDS)  # noqa: ASYNC110
+        while self.server_state.connections and clock() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def finish(self, *, timeout_seconds: float) -> bool:
         """Close idle connections, and the others as their answers end; True if all have in time."""

@@ -20,6 +20,8 @@ def test_the_chart_renders_as_in_its_snapshot(render, name, arguments):
     snapshot = HERE / "snapshots" / f"{name}.yaml"
     rendered = render(*arguments, "--show-only", "templates/operator/*.yaml")
     rendered += render(*arguments, "--show-only", "templates/policy/*.yaml")
+    if name == "everything":
+        rendered += render(*arguments, "--show-only", "templates/gateway/*.yaml")
     if os.environ.get("UPDATE_GOLDEN"):
         snapshot.write_text(rendered)
     assert list(yaml.safe_load_all(rendered)) == list(yaml.safe_load_all(snapshot.read_text()))
@@ -56,6 +58,8 @@ def test_the_chart_carries_the_crd_unchanged(render):
         ({"policy": {"allowedSources": []}}, "at '/policy/allowedSources'"),
         ({"policy": {"profiles": []}}, "additional properties 'profiles' not allowed"),
         ({"policy": {"gpu": {"profiles": {"l4": {"node": 1}}}}}, "at '/policy/gpu/profiles/l4'"),
+        ({"policy": {"gateway": {"serviceAccount": "gw"}}}, "at '/policy/gateway/serviceAccount'"),
+        ({"policy": {"prometheus": {"address": "prom"}}}, "at '/policy/prometheus/address'"),
         ({"policy": {"huggingFace": {"endpoint": "hub"}}}, "at '/policy/huggingFace/endpoint'"),
         ({"policy": {"networkPolicy": {"clients": [{}]}}}, "at '/policy/networkPolicy/clients/0'"),
         ({"imagePullSecrets": ["registry"]}, "at '/imagePullSecrets/0'"),
@@ -81,6 +85,9 @@ def test_the_operator_may_do_what_it_uses_and_nothing_else(render):
         ("modelyard.dev", "modeldeployments"): "get list watch",
         ("modelyard.dev", "modeldeployments/status"): "patch",
         ("apps", "deployments"): "get list watch create patch",
+        ("apps", "deployments/scale"): "patch",
+        ("autoscaling", "horizontalpodautoscalers"): "get list watch create patch delete",
+        ("keda.sh", "scaledobjects"): "get list watch create patch delete",
         ("", "services"): "get list watch create patch",
         ("networking.k8s.io", "networkpolicies"): "get list watch create patch delete",
         ("", "pods"): "list watch",

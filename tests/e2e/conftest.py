@@ -10,6 +10,8 @@ import yaml
 from examples import demo
 from modelyard_local import clusters, images
 from modelyard_local.control_plane_config import Options
+from tests.support.hub_server import HubServer
+from tests.support.tiny_models import write_model
 from tests.support.waiting import wait_for
 
 MDL = "modeldeployments.modelyard.dev"
@@ -56,6 +58,13 @@ def change_values(installed):
         yield change
 
 
+@pytest.fixture(scope="module")
+def change_values_of_module(installed):
+    """What changes values of the chart for the tests of one module."""
+    with changing_values(installed) as change:
+        yield change
+
+
 def find_release(cluster):
     """The chart's release, as helm lists it."""
     listed = cluster.helm("list", "--namespace", demo.SYSTEM_NAMESPACE, "-o", "yaml")
@@ -68,6 +77,35 @@ def model_images(installed):
     references = demo.build_models(demo.EXAMPLES)
     images.load(installed, *references.values())
     return references
+
+
+@pytest.fixture(scope="session")
+def broken_image(installed, tmp_path_factory):
+    """MiniLM with the second half of its weights cut off."""
+    folder = tmp_path_factory.mktemp("broken")
+    minilm = next(e for e in demo.EXAMPLES if e.name == "minilm")
+    demo.make_model(minilm, folder)
+    weights = folder / "model.safetensors"
+    with weights.open("r+b") as file:
+        file.truncate(weights.stat().st_size // 2)
+    reference = images.build_model(folder, "truncated")
+    images.load(installed, reference)
+    return reference
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """A small model's folder."""
+    return write_model(tmp_path_factory.mktemp("tiny"), "LlamaForCausalLM")
+
+
+@pytest.fixture(scope="module")
+def hub(installed, tiny):
+    """A hub that pods and operator reach, with one repository; the platform's mirror."""
+    with HubServer(host=installed.gateway_address) as hub, changing_values(installed) as change:
+        hub.commit = hub.publish("acme/tiny", tiny)
+        change(f"policy.huggingFace.endpoint={hub.endpoint}")
+        yield hub
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ class FakeCluster:
         self.kill_after = None
         self.kill_before = None
         self.refuse = {}
+        self.groups = {"metrics.k8s.io", "custom.metrics.k8s.io", "keda.sh"}
         self._versions = itertools.count(1)
         for body in models:
             self.put_model(body)
@@ -69,6 +70,22 @@ class FakeCluster:
     async def delete_child(self, live):
         with self._writing(live.kind):
             self.children.pop((live.kind, Key(live.namespace, live.name)), None)
+
+    async def has_group(self, group):
+        return group in self.groups
+
+    async def read_replicas(self, key):
+        body = self.children.get(("Deployment", key))
+        return body["spec"]["replicas"] if body else None
+
+    async def write_scale(self, live, replicas):
+        if "Scale" in self.refuse:
+            raise self.refuse["Scale"]
+        body = self.children[live.kind, Key(live.namespace, live.name)]
+        if body["metadata"]["uid"] != live.uid:
+            raise ClusterError("uid mismatch", status=409)
+        with self._writing("Scale"):
+            self._scale(body, replicas, "modelyard-scale", "Apply")
 
     def drop_child(self, kind, key):
         self.hidden.add((kind, key))
@@ -119,6 +136,11 @@ class FakeCluster:
         body["metadata"]["resourceVersion"] = str(next(self._versions))
         body["metadata"]["managedFields"].append(_claim("kubectl-edit", "Update", {}))
 
+    def scale_child(self, key, replicas):
+        """Somebody else scales the Deployment."""
+        body = self.children["Deployment", key]
+        self._scale(body, replicas, "kube-controller-manager", "Update")
+
     def finish_rollout(self, key):
         """The Deployment's controller brings up all pods of the live template."""
         body = self.children["Deployment", key]
@@ -132,15 +154,38 @@ class FakeCluster:
 
     # Inside
 
+    def _scale(self, body, replicas, manager, operation):
+        if body["spec"].get("replicas", 1) != replicas:
+            body["metadata"]["generation"] += 1
+            for claim in body["metadata"]["managedFields"]:
+                claim["fieldsV1"].get("f:spec", {}).pop("f:replicas", None)
+        body["spec"]["replicas"] = replicas
+        body["metadata"]["resourceVersion"] = str(next(self._versions))
+        others = [c for c in body["metadata"]["managedFields"] if c.get("subresource") != "scale"]
+        claim = {**_claim(manager, operation, {"replicas": 1}), "subresource": "scale"}
+        body["metadata"]["managedFields"] = [*others, claim]
+
+    def _keep_replicas(self, live, merged):
+        """What nobody applies any more falls back to its default, unless another owns it."""
+        claims = live["metadata"]["managedFields"] if live else []
+        kept = [claim for claim in claims if claim.get("subresource") == "scale"]
+        owners = {c["manager"] for c in claims if "f:replicas" in c["fieldsV1"].get("f:spec", {})}
+        is_dropped = owners == {"modelyard"} or live is None
+        merged["spec"]["replicas"] = 1 if is_dropped else live["spec"]["replicas"]
+        return kept
+
     def _merge(self, kind, live, body):
         merged = copy.deepcopy(body)
+        kept = []
+        if kind == "Deployment" and "replicas" not in body["spec"]:
+            kept = self._keep_replicas(live, merged)
         metadata = merged["metadata"]
         before = live["metadata"] if live else {"generation": 0}
         metadata["uid"] = before.get("uid", f"uid-{kind}-{next(self._versions)}")
-        is_same = live is not None and live["spec"] == body["spec"]
+        is_same = live is not None and live["spec"] == merged["spec"]
         metadata["generation"] = before["generation"] + (0 if is_same else 1)
         metadata["resourceVersion"] = str(next(self._versions))
-        metadata["managedFields"] = [_claim("modelyard", "Apply", body["spec"])]
+        metadata["managedFields"] = [_claim("modelyard", "Apply", body["spec"]), *kept]
         merged["status"] = copy.deepcopy(live.get("status", {})) if live else {}
         return merged
 
@@ -165,7 +210,11 @@ class _Write:
 
 
 def _claim(manager, operation, spec):
-    return {"manager": manager, "operation": operation, "fieldsV1": {k: {} for k in spec}}
+    return {
+        "manager": manager,
+        "operation": operation,
+        "fieldsV1": {"f:spec": {f"f:{k}": {} for k in spec}},
+    }
 
 
 class FakeSources:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from modelyard_api.meta import API_VERSION, KIND, LABEL_MANAGED_BY, LABEL_MODEL, LABEL_REVISION
+from modelyard_operator.desired.ledger import Ledger
 from modelyard_operator.desired.rendering import Rendering
 from modelyard_operator.parsing import parse_model
 from modelyard_operator.policy import parse_policy
@@ -46,10 +47,15 @@ def parse(**kwargs):
     return parse_model(build_model(**kwargs))
 
 
-def target(revision="r1"):
-    """What is to be served, as far as a status goes."""
+def rendering(revision="r1", device="cpu", commit=""):
+    """A rendering, as far as a status goes."""
     labels = {LABEL_REVISION: revision}
-    return Rendering(template={"metadata": {"labels": labels}}, device="cpu")
+    return Rendering(template={"metadata": {"labels": labels}}, device=device, commit=commit)
+
+
+def target(revision="r1", **known):
+    """What is to be served, as far as a status goes; keywords are of the Ledger."""
+    return Ledger("input", rendering(revision), **known)
 
 
 def build_pod(name="qwen-a", *, revision="r1", model="qwen", namespace="team", status=None, **more):

@@ -5,15 +5,26 @@ from typing import Any, Final
 
 from modelyard_api.meta import ANNOTATION_APPLIED_HASH
 from modelyard_api.v1alpha1 import ModelDeployment
+from modelyard_operator.desired.autoscaling import (
+    build_autoscaler,
+    build_scaled_object,
+    find_scaler_kind,
+)
 from modelyard_operator.desired.deployment import build_deployment
 from modelyard_operator.desired.digest import digest
+from modelyard_operator.desired.ledger import Ledger
 from modelyard_operator.desired.network_policy import build_network_policy
-from modelyard_operator.desired.rendering import Rendering
 from modelyard_operator.desired.service import build_service
 from modelyard_operator.policy import PlatformPolicy
 
 #: Every kind of child, in the order of their application.
-KINDS: Final = ("Deployment", "Service", "NetworkPolicy")
+KINDS: Final = (
+    "Deployment",
+    "Service",
+    "NetworkPolicy",
+    "HorizontalPodAutoscaler",
+    "ScaledObject",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +37,30 @@ class Manifest:
 
 
 def build_children(
-    md: ModelDeployment, rendering: Rendering, policy: PlatformPolicy
+    md: ModelDeployment, ledger: Ledger, policy: PlatformPolicy, *, is_awake: bool = False
 ) -> tuple[Manifest, ...]:
-    """Return every child that an accepted object should have, in the order of KINDS."""
-    children = [build_deployment(md, rendering), build_service(md)]
+    """Return every child that an accepted object should have, in the order of KINDS.
+
+    `is_awake` says that gateways keep it from sleeping.
+    """
+    children = [build_deployment(md, ledger), build_service(md)]
     if policy.network_policy.enabled:
         children.append(build_network_policy(md, policy.network_policy))
+    match find_scaler_kind(md):
+        case "HorizontalPodAutoscaler":
+            children.append(build_autoscaler(md))
+        case "ScaledObject":
+            children.append(build_scaled_object(md, policy, is_awake=is_awake))
+        case _:
+            pass
     return tuple(_finish(child) for child in children)
 
 
-def find_kinds(policy: PlatformPolicy) -> tuple[str, ...]:
-    """Return the kinds of children that objects have under a policy; others are pruned."""
-    return KINDS if policy.network_policy.enabled else ("Deployment", "Service")
+def find_kinds(md: ModelDeployment, policy: PlatformPolicy) -> tuple[str, ...]:
+    """Return the kinds of children that an object has under a policy; others are pruned."""
+    network = ("NetworkPolicy",) if policy.network_policy.enabled else ()
+    scaler = find_scaler_kind(md)
+    return ("Deployment", "Service", *network, *((scaler,) if scaler is not None else ()))
 
 
 def _finish(body: dict[str, Any]) -> Manifest:

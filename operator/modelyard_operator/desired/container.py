@@ -30,7 +30,7 @@ def build_container(
         "image": md.spec.runtime.image or policy.runtime.image,
         "imagePullPolicy": policy.runtime.image_pull_policy,
         "env": [
-            {"name": CONFIG_VARIABLE, "value": encode_config(_build_config(md))},
+            {"name": CONFIG_VARIABLE, "value": encode_config(_build_config(md, profile))},
             *_build_env(md),
         ],
         "ports": [
@@ -54,13 +54,15 @@ def build_container(
     }
 
 
-def _build_config(md: ModelDeployment) -> ServingConfig:
+def _build_config(md: ModelDeployment, profile: GpuProfile | None) -> ServingConfig:
     return ServingConfig(
         model_name=md.model_name,
         task=md.spec.model.task,
         format=md.spec.model.format,
         dtype=md.spec.runtime.dtype,
         drain_seconds=md.spec.update.drain_timeout_seconds,
+        verify=md.spec.update.verify,
+        device=profile.device if profile is not None else "",
     )
 
 

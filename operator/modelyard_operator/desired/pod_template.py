@@ -2,7 +2,12 @@
 
 from typing import Any
 
-from modelyard_api.meta import LABEL_REVISION, PRE_STOP_SECONDS, STOP_MARGIN_SECONDS
+from modelyard_api.meta import (
+    ANNOTATION_RETRY,
+    LABEL_REVISION,
+    PRE_STOP_SECONDS,
+    STOP_MARGIN_SECONDS,
+)
 from modelyard_api.v1alpha1 import ModelDeployment
 from modelyard_operator.desired.container import build_container
 from modelyard_operator.desired.digest import digest
@@ -23,12 +28,19 @@ def build_pod_template(
     asked = md.spec.pod_template
     # Ours come last: no user sets a label that selectors or watches rest on.
     metadata: Json = {"labels": {**asked.labels, **build_labels(md.metadata.name)}}
-    if asked.annotations:
-        metadata["annotations"] = asked.annotations
+    annotations = {**asked.annotations, **_note_retry(md)}
+    if annotations:
+        metadata["annotations"] = annotations
     spec = _build_pod_spec(md, policy, profile, commit)
     revision = digest({"metadata": metadata, "spec": spec})
     metadata["labels"] = {**metadata["labels"], LABEL_REVISION: revision}
     return {"metadata": metadata, "spec": spec}
+
+
+def _note_retry(md: ModelDeployment) -> dict[str, str]:
+    """Make another try another revision: new pods, and a new deadline for them."""
+    retry = md.metadata.annotations.get(ANNOTATION_RETRY, "")
+    return {ANNOTATION_RETRY: retry} if retry else {}
 
 
 def _build_pod_spec(

@@ -5,19 +5,24 @@ rendered. Neither must restart models whose spec nobody has touched: the live De
 its pod template as it was rendered, and keeps it until a field of the spec that shapes it changes.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from pydantic import ValidationError
+from pydantic import AfterValidator, ValidationError
 
 from modelyard_api.document import Document
 from modelyard_api.fetch import HUB_SCHEME, is_commit, parse_hub_uri
-from modelyard_api.meta import LABEL_REVISION
+from modelyard_api.meta import LABEL_REVISION, Reason
 from modelyard_api.v1alpha1 import ModelDeployment
 from modelyard_operator.desired.digest import digest
 from modelyard_operator.desired.pod_template import build_pod_template
+from modelyard_operator.errors import Refused
 from modelyard_operator.policy import PlatformPolicy
-from modelyard_operator.records import ChildRecord
+
+#: An object's annotations hold 256 KiB: this rendering, the last good one, and why one failed.
+_MAX_BYTES = 100 * 1024
+#: Fields of spec.update that stand in the pod template: probes, the grace period, the request.
+_SHAPING = frozenset({"progressDeadline", "drainTimeout", "verify"})
 
 
 class Source(Document):
@@ -27,13 +32,24 @@ class Source(Document):
     revision: str = ""
 
 
+def _check_template(template: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what has no revision: somebody edited the annotation."""
+    try:
+        revision = template["metadata"]["labels"][LABEL_REVISION]
+    except (KeyError, TypeError) as error:
+        raise ValueError("the template has no revision") from error
+    if not isinstance(revision, str):
+        raise ValueError("the revision is no text")  # noqa: TRY004 - pydantic wants a ValueError
+    return template
+
+
 class Rendering(Document):
     """A pod template, the device that it asks for, and the commit that it serves.
 
     `source` is what the commit was found for; both are missing for images.
     """
 
-    template: dict[str, Any]
+    template: Annotated[dict[str, Any], AfterValidator(_check_template)]
     device: str
     source: Source | None = None
     commit: str = ""
@@ -43,24 +59,30 @@ class Rendering(Document):
         """The hash of the template, which its pods carry as a label."""
         return str(self.template["metadata"]["labels"][LABEL_REVISION])
 
+    @property
+    def image(self) -> str:
+        """The runtime's image."""
+        containers = self.template.get("spec", {}).get("containers") or [{}]
+        return str(containers[0].get("image", ""))
+
     def encode(self) -> str:
         """Return the annotation's value, the same for the same rendering."""
         return orjson.dumps(self.dump(), option=orjson.OPT_SORT_KEYS).decode()
 
 
 def build_template_input(md: ModelDeployment) -> str:
-    """Return the hash of what the object itself puts into the pod template: never scaling."""
+    """Return the hash of what the object itself puts into the pod template.
+
+    Neither scaling nor how a revision is rolled out belongs to it. Fields that are at their default
+    are left out, so that the hash of a spec is the same in releases that know more fields.
+    """
     spec = md.spec.dump()
     for field in ("scaling", "suspend"):
         spec.pop(field, None)
-    return digest({"name": md.metadata.name, "spec": spec})
-
-
-def recall_rendering(md: ModelDeployment, live: ChildRecord | None) -> Rendering | None:
-    """Return the live Deployment's rendering while the template's input is the same."""
-    if live is None or live.template_input != build_template_input(md):
-        return None
-    return _read_rendering(live)
+    update = {name: value for name, value in spec.pop("update", {}).items() if name in _SHAPING}
+    return digest(
+        {"name": md.metadata.name, "spec": {**spec, "update": update} if update else spec}
+    )
 
 
 def find_source(md: ModelDeployment) -> Source | None:
@@ -71,7 +93,7 @@ def find_source(md: ModelDeployment) -> Source | None:
     return Source(repository=parse_hub_uri(model.uri).repository, revision=model.revision)
 
 
-def find_commit(md: ModelDeployment, live: ChildRecord | None) -> str:
+def find_commit(md: ModelDeployment, last: Rendering | None) -> str:
     """Return the commit where nobody needs to be asked, else an empty text.
 
     A branch that the live pods were resolved from stays where it was, whatever else of the spec
@@ -79,26 +101,36 @@ def find_commit(md: ModelDeployment, live: ChildRecord | None) -> str:
     """
     if is_commit(md.spec.model.revision):
         return md.spec.model.revision
-    last = _read_rendering(live) if live is not None else None
     return last.commit if last is not None and last.source == find_source(md) else ""
 
 
 def render(md: ModelDeployment, policy: PlatformPolicy, commit: str) -> Rendering:
-    """Render an accepted object anew, with today's policy."""
+    """Render an accepted object anew, with today's policy.
+
+    Raises:
+        Refused: it is too large to be remembered.
+    """
     gpu = md.spec.resources.gpu
     profile = policy.gpu.find(gpu.profile) if gpu.count else None
-    return Rendering(
+    rendering = Rendering(
         template=build_pod_template(md, policy, profile, commit),
         device=profile.device if profile is not None else "cpu",
         source=find_source(md),
         commit=commit,
     )
+    size = len(rendering.encode())
+    if size > _MAX_BYTES:
+        raise Refused(
+            Reason.INVALID,
+            "spec.runtime.env, spec.podTemplate and spec.update.verify make a pod template of "
+            f"{size} bytes, and the limit is {_MAX_BYTES}. Put large values into the model folder.",
+        )
+    return rendering
 
 
-def _read_rendering(live: ChildRecord) -> Rendering | None:
+def read_rendering(text: str) -> Rendering | None:
+    """Read the annotation's value, None where it is not one."""
     try:
-        rendering = Rendering.model_validate_json(live.rendering)
+        return Rendering.model_validate_json(text)
     except ValidationError:
         return None  # somebody edited the annotation: as if there were none
-    labels = rendering.template.get("metadata", {}).get("labels", {})
-    return rendering if LABEL_REVISION in labels else None

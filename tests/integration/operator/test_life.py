@@ -1,10 +1,12 @@
 """The life of a ModelDeployment on a real API server, with real controllers."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from modelyard_operator.desired import build_children
+from modelyard_operator.desired.ledger import begin
 from modelyard_operator.desired.rendering import render
 from modelyard_operator.parsing import parse_model
 from modelyard_operator.policy import parse_policy
@@ -42,7 +44,9 @@ def test_a_model_becomes_its_children_as_built(team):
     team.wait_ready()
     md = parse_model(team.get(MDL))
     policy = parse_policy(POLICY, "test")
-    for manifest in build_children(md, render(md, policy, ""), policy):
+    ledger = begin(md, render(md, policy, ""))
+    team.wait(lambda: team.status()["revision"].get("lastGood"), "the revision is noted as good")
+    for manifest in build_children(md, replace(ledger, good=ledger.revision), policy):
         assert missing(manifest.body, team.get(manifest.kind)) == []
 
 
@@ -89,11 +93,15 @@ def test_readiness_is_told_in_an_event(team):
         )["items"],
         "an Event",
     )
+    revision = team.status()["revision"]["target"]
     assert [(e["regarding"]["name"], e["type"], e["note"]) for e in events] == [
         (
             "qwen",
             "Normal",
-            f"1 of 1 pod ready, all of the target revision. http://qwen.{team.name}.svc",
+            (
+                f"1 of 1 pod ready, all of the target revision. Revision {revision} serves at "
+                f"http://qwen.{team.name}.svc."
+            ),
         )
     ]
 

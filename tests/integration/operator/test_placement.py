@@ -5,6 +5,7 @@ import json
 import pytest
 
 from modelyard_operator.desired import build_children
+from modelyard_operator.desired.ledger import begin
 from modelyard_operator.desired.rendering import render
 from modelyard_operator.parsing import parse_model
 from modelyard_operator.policy import parse_policy
@@ -71,7 +72,7 @@ def test_a_profile_puts_pods_on_its_nodes(team, gpu, kind, device):
 def test_more_gpus_than_a_node_of_the_profile_has_are_named(team):
     team.apply(resources={"gpu": {"count": 6, "profile": "l4"}})
     team.wait_condition("Ready", "False", "Unschedulable", seconds=30)
-    assert f"Insufficient {NVIDIA}" in team.status()["failure"]["message"]
+    assert f"too few {NVIDIA} free" in team.status()["failure"]["message"]
 
 
 def test_a_profile_that_nobody_knows_is_refused_with_those_there_are(team):
@@ -162,7 +163,8 @@ def test_the_api_server_keeps_every_field_that_is_rendered(team):
     team.apply(podTemplate={**EVERYTHING, "priorityClassName": ""})
     team.wait_ready()
     md, policy = parse_model(team.get(MDL)), parse_policy(POLICY, "test")
-    template = build_children(md, render(md, policy, ""), policy)[0].body["spec"]["template"]
+    ledger = begin(md, render(md, policy, ""))
+    template = build_children(md, ledger, policy)[0].body["spec"]["template"]
     live = team.get("deployment")["spec"]["template"]
     fields = ("affinity", "nodeSelector", "tolerations", "topologySpreadConstraints")
     assert {f: live["spec"][f] for f in fields} == {f: template["spec"][f] for f in fields}

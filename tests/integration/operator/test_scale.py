@@ -51,3 +51,12 @@ def test_a_suspended_model_has_no_pods_and_comes_back_as_it_was(team):
     team.wait_ready()
     assert team.status()["readyReplicas"] == 2
     assert team.get("deployment")["spec"]["template"] == before
+
+
+def test_a_model_may_not_sleep_where_no_gateway_wakes_it(team):
+    team.apply(scaling={"max": 3, "idleAfter": "1m"})
+    team.wait_condition("Accepted", "False", "GatewayRequired")
+    team.wait_condition("Ready", "False", "GatewayRequired")
+    assert team.list("deployments") == []
+    team.apply(scaling={"max": 3})
+    team.wait_ready()

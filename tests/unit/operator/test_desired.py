@@ -6,14 +6,17 @@ import re
 import pytest
 
 from modelyard_api.serving import decode_config
+from modelyard_api.v1alpha1 import Verify
 from modelyard_operator.desired import build_children
+from modelyard_operator.desired.ledger import begin
 from modelyard_operator.desired.rendering import render
+from modelyard_operator.errors import Refused
 from tests.support.objects import build_policy, parse
 
 
 def build(policy=None, **spec):
     md, policy = parse(**spec), policy or build_policy()
-    return build_children(md, render(md, policy, ""), policy)
+    return build_children(md, begin(md, render(md, policy, "")), policy)
 
 
 def revision(policy=None, **spec):
@@ -72,6 +75,18 @@ def test_the_runtime_reads_its_configuration_after_the_kubelets_expansion():
     assert decode_config(expanded).model_name == name
 
 
+def test_the_verification_travels_with_the_revision():
+    verify = {
+        "request": {"path": "/predict", "body": {"text": "costs $(HOME) $5", "n": 1.0}},
+        "expect": [{"path": "$.flag", "equals": False}, {"path": "$.score", "number": 0}],
+        "timeout": "90s",
+    }
+    pod = deployment(update={"verify": verify})
+    value = pod["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"]
+    expanded = re.sub(r"\$\$|\$\((\w+)\)", lambda m: "$" if m[0] == "$$" else "broken", value)
+    assert decode_config(expanded).verify == Verify.model_validate(verify)
+
+
 def test_the_selector_holds_nothing_a_user_can_change():
     selectors = {
         json.dumps(deployment(**spec)["spec"]["selector"])
@@ -103,3 +118,10 @@ def test_memory_asked_for_is_also_the_limit_and_the_default_is_not():
         "requests": {"cpu": "2", "memory": "4Gi"},
         "limits": {"memory": "4Gi"},
     }
+
+
+def test_a_template_too_large_to_be_remembered_is_refused():
+    env = [{"name": f"V{n}", "value": "x" * 4096} for n in range(30)]
+    md = parse(runtime={"env": env})
+    with pytest.raises(Refused, match=r"spec\.runtime\.env.*the limit is 102400"):
+        render(md, build_policy(), "")

@@ -17,7 +17,8 @@ import yaml
 from modelyard_api.meta import Reason
 from modelyard_api.report import RuntimeReport
 from modelyard_operator.desired import build_children
-from modelyard_operator.desired.rendering import find_commit, recall_rendering, render
+from modelyard_operator.desired.ledger import read_ledger, recall, turn_to
+from modelyard_operator.desired.rendering import find_commit, render
 from modelyard_operator.errors import Refused
 from modelyard_operator.observed import Observed
 from modelyard_operator.parsing import parse_model
@@ -93,11 +94,12 @@ def produce(case):
         observed = read_observed(case, "none")
         return [], dump_status(summarise_refused(md.metadata, md.status, refused, observed, NOW))
     live = read_live(case)
-    commit = find_commit(md, live) or read(case, "commit", "").strip()
-    target = recall_rendering(md, live) or render(md, policy, commit)
-    observed = read_observed(case, target.revision)
-    status = summarise(md, target, observed, NOW)
-    children = build_children(md, target, policy)
+    before = read_ledger(live)
+    commit = find_commit(md, before and before.rendering) or read(case, "commit", "").strip()
+    ledger = turn_to(md, recall(md, before) or render(md, policy, commit), before)
+    observed = read_observed(case, ledger.revision)
+    status = summarise(md, ledger, observed, NOW)
+    children = build_children(md, ledger, policy)
     return [manifest.body for manifest in children], dump_status(status)
 
 

@@ -95,3 +95,19 @@ def test_an_object_deleted_again_proves_nothing(intake):
 def test_a_stamp_is_read_from_metadata():
     metadata = {"uid": "u", "generation": 3, "deletionTimestamp": "2026-11-22T10:00:00Z"}
     assert read_stamp(metadata) == Stamp("u", 3, is_leaving=True)
+
+
+def test_what_gateways_hold_wakes_each_time_it_is_said(intake, added):
+    metadata = {"uid": "u", "generation": 1}
+    first = {"g": {"waiting": 1, "at": "2026-11-22T10:00:00Z"}}
+    for held in (None, first, first, {"g": {"waiting": 1, "at": "2026-11-22T10:00:09Z"}}):
+        intake.take(KEY, read_stamp(metadata, held), HIGH)
+    assert added == [(KEY, HIGH)] * 3
+
+
+def test_the_audit_knows_nothing_of_what_gateways_hold(intake, added):
+    metadata = {"uid": "u", "generation": 1}
+    intake.take(KEY, read_stamp(metadata, {"g": {"waiting": 1}}), HIGH)
+    assert intake.compare(intake.snapshot(), {KEY: read_stamp(metadata)})
+    assert intake.compare(intake.snapshot(), {KEY: read_stamp(metadata)})
+    assert (added, intake.owed) == ([(KEY, HIGH)], 0)

@@ -33,9 +33,39 @@ FAILED = STARTING.model_copy(update={"failure": Failure(reason="Crashed", messag
 FAILED_MORE = STARTING.model_copy(update={"failure": Failure(reason="Crashed", message="boom 2")})
 UPDATING = STARTING.model_copy(update={"revision": Revision(target="r2")})
 
+UPDATED = status(("Progressing", "True", "RollingOut", ""), target="r2")
+REPLACING = status(("Progressing", "True", "Replacing", "No room."), target="r2")
+ROLLED_BACK = status(("Progressing", "False", "RolledBack", "r2 failed."), target="r2").model_copy(
+    update={"revision": Revision(target="r2", failed="r2")}
+)
+ROLLED_BACK_AGAIN = ROLLED_BACK.model_copy(update={"revision": Revision(target="r3", failed="r3")})
+PAUSED = status(("Progressing", "False", "UpdatePaused", "r2 failed."), target="r2")
+
 CASES = {
+    "that pods take the place of old ones is told": (
+        UPDATED,
+        REPLACING,
+        [("Normal", "Replacing", "No room.")],
+    ),
+    "a target that is not known yet is not told": (READY, status(target=""), []),
+    "a lasting replacement is not told again": (REPLACING, REPLACING, []),
+    "a rollback is a warning": (REPLACING, ROLLED_BACK, [("Warning", "RolledBack", "r2 failed.")]),
+    "a lasting rollback is not told again": (ROLLED_BACK, ROLLED_BACK, []),
+    "the rollback of another revision is told": (
+        ROLLED_BACK,
+        ROLLED_BACK_AGAIN,
+        [
+            ("Normal", "RollingOut", "Rolling out revision r3 after r2."),
+            ("Warning", "RolledBack", "r2 failed."),
+        ],
+    ),
+    "a pause is a warning": (UPDATED, PAUSED, [("Warning", "UpdatePaused", "r2 failed.")]),
     "a start is quiet": (NEW, STARTING, []),
-    "readiness is told": (STARTING, READY, [("Normal", "Ready", "1 ready. http://x")]),
+    "readiness is told": (
+        STARTING,
+        READY,
+        [("Normal", "Ready", "1 ready. Revision r1 serves at http://x.")],
+    ),
     "lasting readiness is not told again": (READY, READY, []),
     "a refusal is a warning": (NEW, REFUSED, [("Warning", "NameTaken", "taken")]),
     "a lasting refusal is not told again": (REFUSED, REFUSED, []),

@@ -27,6 +27,8 @@ def test_everything_but_the_image_has_a_default():
         "defaults": {"cpu": "500m", "memory": "1Gi"},
         "allowedSources": ("oci://", "hf://"),
         "huggingFace": {"endpoint": "https://huggingface.co"},
+        "gateway": {"serviceAccount": ""},
+        "prometheus": {"address": ""},
         "limits": {"maxReplicas": 100, "maxGpus": 8},
         "pods": {
             "serviceAccounts": (),
@@ -35,6 +37,8 @@ def test_everything_but_the_image_has_a_default():
             "schedulers": (),
         },
         "networkPolicy": {"enabled": True, "clients": (), "operator": (), "monitoring": ()},
+        "nodes": {"autoscaled": False},
+        "rollout": {"maxConcurrent": 0},
     }
 
 
@@ -59,6 +63,8 @@ def test_every_value_can_be_set():
         ("runtime: {image: x}\nlimits: {maxGpus: -1}", "limits.maxGpus"),
         ("runtime: {image: x}\ngpu: {defaultProfile: l4}", "'l4' is not among the profiles"),
         ("runtime: {image: x}\ngpu: {profiles: {l4: {resource: x/y}}}", "gpu.profiles.l4.resource"),
+        ("runtime: {image: x}\ngateway: {serviceAccount: gateway}", "gateway.serviceAccount"),
+        ("runtime: {image: x}\nprometheus: {address: 'prom:9090'}", "prometheus.address"),
         ("runtime: {image: x}\nhuggingFace: {endpoint: hub}", "huggingFace.endpoint"),
         ("runtime: {image: x}\nhuggingFace: {endpoint: 'http://hub:0'}", "no usable port"),
         ("runtime: {image: x}\nhuggingFace: {endpoint: 'http://u:p@hub'}", "huggingFace.endpoint"),

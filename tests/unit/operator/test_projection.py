@@ -92,3 +92,27 @@ def test_the_present_end_of_a_container_comes_before_the_last_one():
         {"terminated": {"exitCode": 2}}, {"terminated": {"exitCode": 1}}, restarts=1
     )
     assert pod(status=status_of(containers=containers)).last_exit.code == 2
+
+
+REPLICAS = {"f:spec": {"f:replicas": {}}}
+
+
+def deployment(*claims):
+    metadata = {**METADATA, "managedFields": list(claims)}
+    return project_deployment({"metadata": metadata, "spec": {"replicas": 3}})
+
+
+def test_whose_word_replicas_are():
+    assert deployment(claim("modelyard", fields=REPLICAS)).owns_replicas
+    assert not deployment(claim("modelyard")).owns_replicas
+    others = claim("modelyard-scale", fields=REPLICAS, subresource="scale")
+    assert not deployment(claim("modelyard"), others).owns_replicas
+
+
+def test_who_scales_makes_no_noise_where_the_replicas_are_not_ours():
+    before = deployment(claim("modelyard"))
+    after = deployment(
+        claim("modelyard"),
+        claim("kube-controller-manager", "Update", REPLICAS, subresource="scale"),
+    )
+    assert (after.touched, after.is_foreign) == (before.touched, False)

@@ -8,12 +8,23 @@ from hypothesis import strategies as st
 
 from modelyard_api.meta import Condition
 from modelyard_api.report import RuntimeReport
+from modelyard_api.v1alpha1 import Revision
+from modelyard_operator.desired.ledger import Ledger
 from modelyard_operator.errors import ChildRefused
 from modelyard_operator.observed import Observed
 from modelyard_operator.parsing import parse_status
 from modelyard_operator.projection import project_deployment
 from modelyard_operator.status import dump_status, is_urgent, summarise
-from tests.support.objects import NOW, build_model, condition, parse, pod, serving, target
+from tests.support.objects import (
+    NOW,
+    build_model,
+    condition,
+    parse,
+    pod,
+    rendering,
+    serving,
+    target,
+)
 
 LATER = "2026-11-22T11:00:00Z"
 
@@ -172,7 +183,7 @@ def test_while_old_pods_serve_the_old_revision_is_current(reported):
     pods = (serving(), serving("qwen-b", revision="r2"))
     child = deployment(wanted=1, replicas=2, updated=1, ready=2)
     status = summarise(md, target("r2"), Observed(deployment=child, pods=pods), LATER)
-    assert status.revision.model_dump() == {"current": "r1", "target": "r2"}
+    assert status.revision == Revision(current="r1", target="r2")
     assert status.device.actual == "cuda:0 NVIDIA H100"
     assert conditions(status)["Ready"] == ("False", "RollingOut")
 
@@ -207,3 +218,69 @@ def test_a_change_of_wording_is_not_urgent_and_one_of_readiness_is():
 def test_a_status_of_another_release_counts_as_none():
     assert parse_status({"status": {"conditions": "none"}}) == parse_status({})
     assert parse_status(build_model(status={"unknown": 1})) == parse_status({})
+
+
+def serving_on(device, asked="cuda"):
+    """The status of a model that is ready, by the device that its pod reports."""
+    ledger = Ledger("input", rendering("r1", device=asked))
+    report = RuntimeReport(state="ready", device={"actual": device, "dtype": "float32"})
+    observed = Observed(
+        deployment=deployment(), pods=(serving(),), reports={"uid-of-qwen-a": report}
+    )
+    return summarise(parse(), ledger, observed, NOW)
+
+
+def verdicts(status):
+    return {c.type: (c.status, c.reason) for c in status.conditions}
+
+
+def test_pods_on_another_device_than_the_profiles_are_not_available():
+    status = serving_on("cpu")
+    assert verdicts(status) == {
+        "Accepted": ("True", "Accepted"),
+        "Progressing": ("False", "DeviceMismatch"),
+        "Available": ("False", "DeviceMismatch"),
+        "Ready": ("False", "DeviceMismatch"),
+    }
+    assert status.failure.message == "The pods compute on cpu, but the GPU profile is for cuda."
+
+
+@pytest.mark.parametrize(
+    ("device", "asked"),
+    [
+        pytest.param("cuda:0 NVIDIA H100", "cuda", id="the GPU, with its name"),
+        pytest.param("", "cuda", id="not reported yet"),
+        pytest.param("cpu", "cpu", id="a profile for CPUs"),
+    ],
+)
+def test_pods_on_the_profiles_device_are_ready(device, asked):
+    assert verdicts(serving_on(device, asked))["Ready"] == ("True", "Serving")
+
+
+def test_a_note_of_our_own_on_the_deployment_makes_no_served_model_updating():
+    """It counts as a new generation, which the Deployment's controller has not seen yet."""
+    observed = Observed(deployment=deployment(2, 1), pods=(serving(),))
+    assert verdicts(summarise(parse(), target("r1"), observed, NOW))["Ready"] == (
+        "True",
+        "Serving",
+    )
+
+
+@pytest.mark.parametrize(
+    "pods",
+    [
+        pytest.param((serving(revision="r0"),), id="of another revision"),
+        pytest.param((serving(), serving("qwen-b", revision="r0")), id="and one too many"),
+        pytest.param((), id="none heard of yet"),
+    ],
+)
+def test_counts_of_an_older_generation_prove_nothing_by_themselves(pods):
+    observed = Observed(deployment=deployment(2, 1), pods=pods)
+    assert verdicts(summarise(parse(), target("r1"), observed, NOW))["Ready"][0] == "False"
+
+
+def test_while_the_hub_is_asked_for_the_commit_what_was_good_and_failed_stays_told():
+    revision = {"current": "r1", "target": "r2", "lastGood": "r1", "failed": "r2"}
+    md = parse(status={"revision": revision})
+    status = summarise(md, None, Observed(deployment=deployment(), pods=(serving(),)), NOW)
+    assert status.revision == Revision(current="r1", target="r2", last_good="r1", failed="r2")

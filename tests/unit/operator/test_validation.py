@@ -2,7 +2,7 @@
 
 import pytest
 
-from modelyard_operator.validation import find_violations
+from modelyard_operator.validation import find_missing_gateway, find_violations
 from tests.support.objects import build_policy, parse
 
 SOURCES = [
@@ -86,3 +86,49 @@ def test_a_violation_names_what_is_allowed():
     assert find_violations(spec, build_policy(LISTS)) == (
         "spec.podTemplate.schedulerName: 'mine' is not among those that the platform allows (s)",
     )
+
+
+SCALED = [
+    # scaling, what is said against it under a policy that allows five pods
+    ({"replicas": 9, "max": 5}, None),
+    ({"max": 6}, "spec.scaling.max: 6 is more than the 5 that the platform allows"),
+    (
+        {"mode": "hpa", "min": 9, "max": 9},
+        "spec.scaling.max: 9 is more than the 5 that the platform allows",
+    ),
+    (
+        {"mode": "none", "replicas": 6, "max": 5},
+        "spec.scaling.replicas: 6 is more than the 5 that the platform allows",
+    ),
+    (
+        {"mode": "keda", "max": 5},
+        (
+            "spec.scaling.mode: keda reads a model's load from Prometheus, and the platform's "
+            "policy names none (policy.prometheus.address of the chart); builtin needs none"
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("scaling", "said"), SCALED)
+def test_what_a_model_may_be_scaled_to(scaling, said):
+    policy = build_policy("runtime: {image: x}\nlimits: {maxReplicas: 5}")
+    found = find_violations(parse(scaling=scaling).spec, policy)
+    assert found == ((said,) if said else ())
+
+
+def test_keda_reads_from_the_policys_prometheus():
+    policy = build_policy("runtime: {image: x}\nprometheus: {address: 'https://prom:9090/x'}")
+    assert find_violations(parse(scaling={"mode": "keda", "max": 5}).spec, policy) == ()
+
+
+@pytest.mark.parametrize(
+    ("gateway", "idle_after", "is_missing"),
+    [("", "10m", True), ("", "", False), ("gateways/gateway", "10m", False)],
+)
+def test_sleep_needs_a_gateway(gateway, idle_after, is_missing):
+    policy = build_policy(f"runtime: {{image: x}}\ngateway: {{serviceAccount: '{gateway}'}}")
+    spec = parse(scaling={"max": 3, "idleAfter": idle_after}).spec
+    said = find_missing_gateway(spec, policy)
+    assert (said is not None) == is_missing
+    assert said is None or said.startswith("spec.scaling.idleAfter: ")

@@ -22,6 +22,14 @@ huggingFace:
   endpoint: {{ .Values.policy.huggingFace.endpoint | quote }}
 pods:
   {{- toYaml .Values.policy.pods | nindent 2 }}
+gateway:
+  serviceAccount: {{ .Values.policy.gateway.serviceAccount | quote }}
+prometheus:
+  address: {{ .Values.policy.prometheus.address | quote }}
+nodes:
+  autoscaled: {{ .Values.policy.nodes.autoscaled }}
+rollout:
+  maxConcurrent: {{ .Values.policy.rollout.maxConcurrent }}
 networkPolicy:
   enabled: {{ .Values.policy.networkPolicy.enabled }}
   clients:
