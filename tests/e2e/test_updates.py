@@ -33,7 +33,9 @@ def one_card(installed):
 @pytest.fixture(scope="module")
 def card_profile(one_card, change_values_of_module):  # noqa: ARG001 - the card is there first
     change_values_of_module(
-        f"policy.gpu.profiles.card.resourceName={RESOURCE}", "policy.gpu.profiles.card.device=cpu"
+        f"policy.gpu.profiles.card.resourceName={RESOURCE}",
+        "policy.gpu.profiles.card.device=cpu",
+        f"policy.gpu.profiles.cuda.resourceName={RESOURCE}",
     )
     return {"gpu": {"count": 1, "profile": "card"}}
 
@@ -210,3 +212,25 @@ async def test_a_deletion_in_mid_rollout_leaves_nothing(sentiment):
         seconds=120,
         told=lambda: yaml.safe_dump(sentiment.namespace.list("pods")),
     )
+
+
+@pytest.mark.usefixtures("card_profile")
+def test_a_pod_that_would_compute_on_the_cpu_of_a_gpu_node_is_not_available(
+    namespace, model_images
+):
+    """The profile's device is cuda, as by default, and the node has nothing but a name for it."""
+    namespace.apply(
+        "wrong", model_images["sentiment"], resources={"gpu": {"count": 1, "profile": "cuda"}}
+    )
+    wait_for(
+        lambda: namespace.condition("wrong", "Available") == ("False", "DeviceMismatch"),
+        what="the device is named",
+        seconds=60,
+        told=lambda: namespace.describe("wrong"),
+    )
+    assert namespace.condition("wrong", "Ready") == ("False", "DeviceMismatch")
+    failure = namespace.status("wrong")["failure"]
+    assert (failure["exitCode"], "would run on cpu" in failure["message"]) == (78, True)
+    assert "runtime.image" in failure["hint"]
+    namespace.kubectl("delete", MDL, "wrong")
+    wait_for(lambda: not namespace.list("pods"), what="the card is free", seconds=60)
