@@ -225,7 +225,7 @@ def test_a_pod_that_would_compute_on_the_cpu_of_a_gpu_node_is_not_available(
     wait_for(
         lambda: namespace.condition("wrong", "Available") == ("False", "DeviceMismatch"),
         what="the device is named",
-        seconds=60,
+        seconds=120,
         told=lambda: namespace.describe("wrong"),
     )
     assert namespace.condition("wrong", "Ready") == ("False", "DeviceMismatch")
