@@ -1,8 +1,10 @@
 """What models are measured on as pods: a cluster with a real node, the chart, and a namespace."""
 
 import json
+import subprocess
+import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -70,6 +72,32 @@ class Platform:
             timeout_seconds=timeout_seconds,
             report=self.report,
         )
+
+
+@contextmanager
+def following(
+    platform: Platform, name: str, fields: str, note: Callable[[str], None]
+) -> Iterator[None]:
+    """Watch a Deployment while the block runs; `note` gets a line of a jsonpath at each change."""
+    command = [
+        *(str(platform.cluster.bin / "kubectl"), "-n", platform.namespace, "get", "deployment"),
+        *(name, "--watch", "-o", rf'jsonpath={fields}{{"\n"}}'),
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=platform.cluster.environment()
+    ) as process:
+
+        def follow() -> None:
+            for line in process.stdout or ():
+                note(line.strip())
+
+        reader = threading.Thread(target=follow, daemon=True)
+        reader.start()
+        try:
+            yield
+        finally:
+            process.terminate()
+            reader.join()
 
 
 @contextmanager

@@ -7,14 +7,9 @@ refused, and the pods wanted and ready over time, as a plot beside the result.
 
 import argparse
 import asyncio
-import shlex
-import signal
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -22,11 +17,10 @@ from pathlib import Path
 import aiohttp
 from matplotlib.figure import Figure
 
-from bench import machine, results
+from bench import results, running
 from bench.figures import Figures
-from bench.platform_rig import Platform, set_up
+from bench.platform_rig import Platform, following, set_up
 from modelyard_local import services
-from modelyard_local.errors import LocalError
 from modelyard_local.progress import to_stderr
 
 NAME = "sentiment"
@@ -91,36 +85,18 @@ class Clients:
         await asyncio.sleep(1)
 
 
-@contextmanager
-def watching(platform: Platform) -> Iterator[list[Moment]]:
-    """Follow the Deployment; the list grows while the block runs."""
-    moments: list[Moment] = []
-    command = [
-        *(str(platform.cluster.bin / "kubectl"), "-n", platform.namespace, "get", "deployment"),
-        *(NAME, "--watch", "-o", r'jsonpath={.spec.replicas} {.status.readyReplicas}{"\n"}'),
-    ]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=platform.cluster.environment()
-    ) as process:
-
-        def follow() -> None:
-            for line in process.stdout or ():
-                wanted, _, ready = line.strip().partition(" ")
-                moments.append(Moment(time.monotonic(), int(wanted), int(ready or 0)))
-
-        reader = threading.Thread(target=follow, daemon=True)
-        reader.start()
-        try:
-            yield moments
-        finally:
-            process.terminate()
-            reader.join()
+def read_moment(text: str) -> Moment:
+    """Return what a line of the Deployment's watch says, as of now."""
+    wanted, _, ready = text.partition(" ")
+    return Moment(time.monotonic(), int(wanted), int(ready or 0))
 
 
 async def measure(platform: Platform, plot: Path) -> Figures:
     """Step up and down, and tell what happened."""
+    moments: list[Moment] = []
+    fields = "{.spec.replicas} {.status.readyReplicas}"
     with (
-        watching(platform) as moments,
+        following(platform, NAME, fields, lambda text: moments.append(read_moment(text))),
         services.service_url(platform.cluster, platform.namespace, NAME) as url,
     ):
         # A connection for each request, so that new pods get their share.
@@ -249,36 +225,22 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Measure; a failure is told in words, and nothing is left running."""
+    """Measure and keep, with the plot."""
     options = build_parser().parse_args()
-    # A stop cleans up as an interrupt does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    setting, at = machine.describe_machine(), results.stamp()
-    plot = results.FOLDER / f"{at.partition('T')[0]}-scaling.svg"
-    try:
-        found = measure_all(options, plot)
-    except LocalError as error:
-        sys.exit(f"\nbench-scaling: {error}")
-    except KeyboardInterrupt:
-        sys.exit("\nbench-scaling: interrupted; nothing is left running")
-    results.report(
-        results.Result(
-            benchmark="scaling",
-            at=at,
-            commit=machine.find_commit(),
-            command=shlex.join(["python", "-m", "bench.scaling", *sys.argv[1:]]),
-            machine=setting,
-            versions=machine.find_versions(("torch", "transformers", "aiohttp", "kopf")),
-            settings={
-                **vars(options),
-                "clients": f"{FEW} → {MANY} → {FEW}",
-                "in_flight": IN_FLIGHT,
-                "max": MOST,
-                "window_seconds": WINDOW_SECONDS,
-                "scale_down_delay_seconds": DELAY_SECONDS,
-            },
-            figures=found,
-        )
+    plot = results.FOLDER / f"{results.stamp().partition('T')[0]}-scaling.svg"
+    running.run(
+        "scaling",
+        "bench.scaling",
+        options,
+        lambda: measure_all(options, plot),
+        packages=("torch", "transformers", "aiohttp", "kopf"),
+        settings={
+            "clients": f"{FEW} → {MANY} → {FEW}",
+            "in_flight": IN_FLIGHT,
+            "max": MOST,
+            "window_seconds": WINDOW_SECONDS,
+            "scale_down_delay_seconds": DELAY_SECONDS,
+        },
     )
 
 

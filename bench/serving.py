@@ -7,15 +7,12 @@ bench/README.md says what each figure means.
 """
 
 import argparse
-import shlex
-import signal
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
-from bench import figures, machine, results, usage
+from bench import figures, running, usage
 from bench.figures import Figures
 from bench.load import Chat, load_chats, load_embeddings
 from bench.model_processes import Offline, Server, computing, serving
@@ -246,28 +243,15 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Measure; a failure is told in words, and nothing is left running."""
+    """Measure and keep."""
     options = build_parser().parse_args()
-    # A stop cleans up as an interrupt does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    setting = machine.describe_machine()
-    try:
-        found = measure_all(options)
-    except LocalError as error:
-        sys.exit(f"\nbench-runtime: {error}")
-    except KeyboardInterrupt:
-        sys.exit("\nbench-runtime: interrupted; nothing is left running")
-    results.report(
-        results.Result(
-            benchmark="runtime",
-            at=results.stamp(),
-            commit=machine.find_commit(),
-            command=shlex.join(["python", "-m", "bench.serving", *sys.argv[1:]]),
-            machine=setting,
-            versions=machine.find_versions(("torch", "transformers", "uvicorn", "aiohttp")),
-            settings={**vars(options), "max_tokens": MAX_TOKENS, "starts": STARTS},
-            figures=found,
-        )
+    running.run(
+        "runtime",
+        "bench.serving",
+        options,
+        lambda: measure_all(options),
+        packages=("torch", "transformers", "uvicorn", "aiohttp"),
+        settings={"max_tokens": MAX_TOKENS, "starts": STARTS},
     )
 
 

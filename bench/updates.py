@@ -8,25 +8,22 @@ resource that the node advertises; the pods that hold it really run, on the CPU.
 
 import argparse
 import asyncio
-import shlex
-import signal
-import subprocess
+import json
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench import machine, results
+from bench import running
 from bench.figures import Figures
-from bench.platform_rig import Platform, set_up
+from bench.killing import kill_while_draining
+from bench.platform_rig import Platform, following, set_up
 from bench.traffic import Outcome, Record, keep_asking
 from modelyard_api.meta import LABEL_MODEL, RESOURCE
 from modelyard_local import nodes, services
-from modelyard_local.errors import LocalError
-from modelyard_local.progress import to_stderr, wait_until
+from modelyard_local.progress import to_stderr
 
 CARD = "accelerator.example.com/gpu"
 NAME = "sentiment"
@@ -37,8 +34,6 @@ PROFILE = {
 PER_SECOND = 10
 #: A short question and a long one, which keeps a pod busy for some tenths of a second.
 BODIES = [{"text": "a lovely film"}] * 9 + [{"text": ["a dull film", "what fun"] * 32}]
-#: Of the old pod's time to drain: its clients have gone elsewhere, and it still runs.
-KILL_AFTER_SECONDS = 3.0
 
 SERVED = ("Ready", ("True", "Serving"))
 ROLLED_BACK = ("Progressing", ("False", "RolledBack"))
@@ -93,9 +88,9 @@ class ReadyPods:
     def __init__(self) -> None:
         self._changes: list[tuple[float, int]] = [(time.monotonic(), 0)]
 
-    def note(self, ready: int) -> None:
-        """Take in a count."""
-        self._changes.append((time.monotonic(), ready))
+    def note(self, ready: str) -> None:
+        """Take in a count; the status has none while it is 0."""
+        self._changes.append((time.monotonic(), int(ready or 0)))
 
     def seconds_without(self, since: float, until: float) -> float:
         """Return for how long of a span of the monotonic clock no pod was ready."""
@@ -107,60 +102,22 @@ class ReadyPods:
         )
 
 
-@contextmanager
-def watching(platform: Platform) -> Iterator[ReadyPods]:
-    """Follow the Deployment's count of ready pods."""
-    pods = ReadyPods()
-    command = [
-        *(str(platform.cluster.bin / "kubectl"), "-n", platform.namespace, "get", "deployment"),
-        *(NAME, "--watch", "-o", r'jsonpath={.status.readyReplicas}{"\n"}'),
-    ]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=platform.cluster.environment()
-    ) as process:
-
-        def follow() -> None:
-            for line in process.stdout or ():
-                pods.note(int(line.strip() or 0))
-
-        reader = threading.Thread(target=follow, daemon=True)
-        reader.start()
-        try:
-            yield pods
-        finally:
-            process.terminate()
-            reader.join()
-
-
 def update(platform: Platform, number: int, change: Change) -> None:
     """Apply one update and wait for its end, and for a pod that serves."""
-    old = list_pods(platform)
+    old = find_pod(platform) if change.kills else None
     platform.apply(NAME, build_spec(number, change))
-    if change.kills:
-        kill_draining(platform, old)
+    if old is not None:
+        kill_while_draining(platform.cluster.name, old, platform.report)
     platform.wait_condition(NAME, *change.end)
     platform.wait_condition(NAME, "Available", ("True", "Serving"))
 
 
-def list_pods(platform: Platform) -> list[str]:
-    """Return the model's pods as `pod/NAME`."""
-    return platform.kubectl("get", "pods", "-l", f"{LABEL_MODEL}={NAME}", "-o", "name").split()
-
-
-def kill_draining(platform: Platform, pods: list[str]) -> None:
-    """End the old pod by SIGKILL some seconds after it was asked to stop."""
-    leaving = "{.metadata.deletionTimestamp}"
-    for pod in pods:
-        wait_until(
-            lambda pod=pod: bool(  # type: ignore[misc]
-                platform.kubectl("get", pod, "-o", f"jsonpath={leaving}").strip()
-            ),
-            title="waiting for the old pod to drain",
-            timeout_seconds=120,
-            report=platform.report,
-        )
-        time.sleep(KILL_AFTER_SECONDS)
-        platform.kubectl("delete", pod, "--grace-period=0", "--force", "--ignore-not-found")
+def find_pod(platform: Platform) -> dict[str, Any]:
+    """Return the model's only pod."""
+    text = platform.kubectl("get", "pods", "-l", f"{LABEL_MODEL}={NAME}", "-o", "json")
+    (pod,) = json.loads(text)["items"]
+    found: dict[str, Any] = pod
+    return found
 
 
 async def measure(platform: Platform) -> Figures:
@@ -168,8 +125,9 @@ async def measure(platform: Platform) -> Figures:
     platform.apply(NAME, build_spec(0, Change("the first")))
     await asyncio.to_thread(platform.wait_condition, NAME, *SERVED)
     rows: dict[str, Figures] = {}
+    pods = ReadyPods()
     with (
-        watching(platform) as pods,
+        following(platform, NAME, "{.status.readyReplicas}", pods.note),
         services.service_url(platform.cluster, platform.namespace, NAME) as url,
     ):
         async with keep_asking(url, BODIES, per_second=PER_SECOND) as record:
@@ -249,28 +207,15 @@ def measure_all(options: argparse.Namespace) -> Figures:
 
 
 def main() -> None:
-    """Measure; a failure is told in words, and nothing is left running."""
+    """Measure and keep."""
     options = build_parser().parse_args()
-    # A stop cleans up as an interrupt does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    setting = machine.describe_machine()
-    try:
-        found = measure_all(options)
-    except LocalError as error:
-        sys.exit(f"\nbench-updates: {error}")
-    except KeyboardInterrupt:
-        sys.exit("\nbench-updates: interrupted; nothing is left running")
-    results.report(
-        results.Result(
-            benchmark="updates",
-            at=results.stamp(),
-            commit=machine.find_commit(),
-            command=shlex.join(["python", "-m", "bench.updates", *sys.argv[1:]]),
-            machine=setting,
-            versions=machine.find_versions(("torch", "transformers", "aiohttp", "kopf")),
-            settings={**vars(options), "per_second": PER_SECOND},
-            figures=found,
-        )
+    running.run(
+        "updates",
+        "bench.updates",
+        options,
+        lambda: measure_all(options),
+        packages=("torch", "transformers", "aiohttp", "kopf"),
+        settings={"per_second": PER_SECOND},
     )
 
 

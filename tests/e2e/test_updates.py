@@ -10,8 +10,10 @@ from contextlib import asynccontextmanager
 import pytest
 import yaml
 
+from bench.killing import kill_while_draining
 from bench.traffic import Outcome, keep_asking
 from modelyard_local import nodes, services
+from modelyard_local.progress import to_stderr
 from tests.support.kubectl import MDL
 from tests.support.waiting import wait_for
 
@@ -165,22 +167,9 @@ async def test_a_pod_killed_while_it_drains_ends_no_update(sentiment):
     async with sentiment.asked():
         (old,) = sentiment.namespace.list("pods")
         sentiment.apply(mark="killed", strategy="replace")
-        await asyncio.to_thread(
-            wait_for,
-            lambda: "deletionTimestamp" in find_pod(sentiment.namespace, old)["metadata"],
-            what="the old pod drains",
-            seconds=60,
-        )
-        # Its clients have gone elsewhere by now; the rest of the drain is cut off.
-        await asyncio.sleep(3)
-        name = old["metadata"]["name"]
-        sentiment.namespace.kubectl("delete", "pod", name, "--grace-period=0", "--force")
+        cluster = sentiment.namespace.cluster.name
+        await asyncio.to_thread(kill_while_draining, cluster, old, to_stderr)
         await sentiment.wait("Ready", ("True", "Serving"))
-
-
-def find_pod(namespace, pod):
-    found = namespace.get("pod", pod["metadata"]["name"])
-    return found or {"metadata": {"deletionTimestamp": "gone"}}
 
 
 async def test_a_restart_by_kubectl_goes_through(sentiment):
