@@ -1,6 +1,7 @@
-"""Durations as Kubernetes writes them: `90s`, `30m`, `1h30m`."""
+"""Durations and times as Kubernetes writes them: `90s`, `1h30m`, `2026-11-22T10:00:00Z`."""
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -29,6 +30,11 @@ def format_seconds(seconds: float) -> str:
     whole = round(seconds)
     hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
     return "".join(f"{n}{unit}" for n, unit in ((hours, "h"), (minutes, "m"), (rest, "s")) if n)
+
+
+def format_time(moment: datetime) -> str:
+    """Return a time with its zone in UTC, to the second (RFC 3339)."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _check(text: str) -> str:

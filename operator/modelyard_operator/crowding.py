@@ -8,10 +8,10 @@ from typing import Any
 
 from modelyard_api.v1alpha1 import ModelDeployment, UpdateStrategy
 from modelyard_operator.desired.ledger import Ledger
+from modelyard_operator.failures.scheduling import find_lacking
 from modelyard_operator.observed import Observed
 from modelyard_operator.records import Fact, PodRecord
 
-_INSUFFICIENT = re.compile(r"Insufficient ([\w./-]*\w)")
 _NO_SLOT = "Too many pods"
 _QUOTA = "exceeded quota"
 _PLACEMENT = (
@@ -54,10 +54,8 @@ def is_quota(refused: Fact) -> bool:
 
 def is_helped_by_last_good(ledger: Ledger, pod: PodRecord) -> bool:
     """Tell whether a pod of the last good revision may find a node where this one finds none."""
-    fact = pod.fact("PodScheduled")
-    lacking = set(_INSUFFICIENT.findall(fact.message)) if fact is not None else set()
     is_alike = _goes_where_old_pods_are(ledger)
-    return not (is_alike and all(_asks_no_more(ledger, resource) for resource in lacking))
+    return not (is_alike and all(_asks_no_more(ledger, what) for what in find_lacking(pod)))
 
 
 def find_crowded_since(
@@ -83,15 +81,11 @@ def find_crowded_since(
 
 def _is_crowded(pod: PodRecord, ledger: Ledger) -> bool:
     fact = pod.fact("PodScheduled")
-    if fact is None or (fact.status, fact.reason) != ("False", "Unschedulable"):
+    if fact is None or not pod.is_homeless or pod.revision != ledger.revision:
         return False
-    if (
-        pod.is_terminating
-        or pod.revision != ledger.revision
-        or not _goes_where_old_pods_are(ledger)
-    ):
+    if not _goes_where_old_pods_are(ledger):
         return False
-    lacking = set(_INSUFFICIENT.findall(fact.message))
+    lacking = find_lacking(pod)
     if not lacking:
         return _NO_SLOT in fact.message
     return all(_asks_no_more(ledger, resource) for resource in lacking)

@@ -4,9 +4,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from modelyard_api.durations import format_time
 from modelyard_api.meta import Reason
 from modelyard_api.v1alpha1 import Metadata, ModelDeployment, Status
 from modelyard_operator.applying import Applier
@@ -22,7 +23,7 @@ from modelyard_operator.errors import (
     Refused,
     Unresolved,
 )
-from modelyard_operator.facts import find_unreported
+from modelyard_operator.facts import Facts, find_unreported
 from modelyard_operator.notices import find_notices
 from modelyard_operator.observed import Observed
 from modelyard_operator.parsing import parse_metadata, parse_model, parse_status
@@ -32,7 +33,14 @@ from modelyard_operator.renewing import Renewals, find_age
 from modelyard_operator.reports import Reports
 from modelyard_operator.resolving import Sources
 from modelyard_operator.scaling.scalers import Scalers
-from modelyard_operator.status import assess, is_urgent, summarise, summarise_refused
+from modelyard_operator.standing import Standing
+from modelyard_operator.status import (
+    assess,
+    build_status,
+    is_urgent,
+    summarise,
+    summarise_refused,
+)
 from modelyard_operator.updating import advance, find_next_look, find_surge_seconds
 from modelyard_operator.validation import find_missing_gateway, find_violations
 
@@ -146,12 +154,13 @@ class Reconciler:
             obstructed, recheck = error, self._ask_hub(key, md)
         except Obstructed as error:
             obstructed, recheck = error, _REFUSED_SECONDS
-        status = self._summarise(key, md, ledger, obstructed)
+        standing, facts = self._assess(key, md, ledger, obstructed)
+        status = build_status(standing, facts, self._stamp())
         pace = await self._publish(key, md.metadata, md.status, status)
         return _earliest(
             pace,
             recheck,
-            self._find_next_look(key, md, ledger),
+            self._find_next_look(standing),
             self._scalers.find_awake_seconds(md),
             self._applier.seconds_until_due(key),
         )
@@ -202,10 +211,10 @@ class Reconciler:
         surge_seconds = find_surge_seconds(md, self._policy)
         return advance(md, ledger, standing, surge_seconds=surge_seconds, now=self._today())
 
-    def _find_next_look(self, key: Key, md: ModelDeployment, ledger: Ledger | None) -> Recheck:
+    def _find_next_look(self, standing: Standing) -> Recheck:
+        md, ledger = standing.md, standing.ledger
         if ledger is None:
             return None
-        standing, _ = assess(md, ledger, self._observe(key, md.metadata), self._stamp())
         surge_seconds = find_surge_seconds(md, self._policy)
         return find_next_look(md, ledger, standing, surge_seconds=surge_seconds, now=self._today())
 
@@ -230,15 +239,16 @@ class Reconciler:
         if gap is not None:
             raise gap
 
-    def _summarise(
+    def _assess(
         self, key: Key, md: ModelDeployment, ledger: Ledger | None, obstructed: Obstructed | None
-    ) -> Status:
+    ) -> tuple[Standing, Facts]:
+        """See how things stand after the writes, and ask for the report that is missing."""
         observed = self._observe(key, md.metadata)
         if ledger is not None:
             unreported = find_unreported(md, ledger.revision, observed)
             if unreported is not None:
                 self._reports.want(key, unreported)
-        return summarise(md, ledger, observed, self._stamp(), obstructed=obstructed)
+        return assess(md, ledger, observed, self._stamp(), obstructed=obstructed)
 
     async def _wait_for_commit(self, key: Key, md: ModelDeployment) -> Recheck:
         self._renewals.forget(key)
@@ -290,7 +300,7 @@ class Reconciler:
         self._phases.pop(key, None)
 
     def _stamp(self) -> str:
-        return self._today().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return format_time(self._today())
 
 
 def _earliest(*rechecks: Recheck) -> Recheck:

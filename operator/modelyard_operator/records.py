@@ -131,6 +131,13 @@ class PodRecord:
         return fact.since if fact is not None and fact.status == "True" else None
 
     @property
+    def is_homeless(self) -> bool:
+        """The scheduler has found no node for it, and still looks."""
+        fact = self.fact("PodScheduled")
+        is_stuck = fact is not None and (fact.status, fact.reason) == ("False", "Unschedulable")
+        return is_stuck and not self.is_terminating
+
+    @property
     def is_ready(self) -> bool:
         """The pod serves, as its readiness probe has it."""
         return self.since("Ready") is not None and not self.is_terminating

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from modelyard_api.durations import format_seconds
+from modelyard_api.durations import format_seconds, format_time
 from modelyard_api.report import RuntimeReport
 from modelyard_api.v1alpha1 import StartupTimes
 from modelyard_operator.records import PodRecord
@@ -43,11 +43,11 @@ def describe_progress(
     if not stages:
         return "waiting for its pod"
     stage = max(stages, key=lambda stage: (stage.number, -stage.since.timestamp()))
-    told = f"{_STAGES[stage.number]} since {_format_time(stage.since)}"
+    told = f"{_STAGES[stage.number]} since {format_time(stage.since)}"
     if deadline_seconds is None:
         return told
     until = stage.created + timedelta(seconds=deadline_seconds)
-    return f"{told}, for which it has until {_format_time(until)} (spec.update.progressDeadline)"
+    return f"{told}, for which it has until {format_time(until)} (spec.update.progressDeadline)"
 
 
 def _find_stage(pod: PodRecord) -> _Stage:
@@ -89,10 +89,6 @@ def measure_startup(pod: PodRecord, report: RuntimeReport | None) -> StartupTime
         warmup=_format(steps.warmup if steps else None),
         total=_format_span(pod.created, pod.since("Ready")),
     )
-
-
-def _format_time(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _format_span(start: datetime | None, end: datetime | None) -> str:

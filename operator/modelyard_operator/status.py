@@ -30,6 +30,12 @@ def summarise(
     in its way, so that the Deployment seen is not the one wanted.
     """
     standing, facts = assess(md, ledger, observed, now, obstructed=obstructed)
+    return build_status(standing, facts, now)
+
+
+def build_status(standing: Standing, facts: Facts, now: str) -> Status:
+    """Return the status of an object that stands so."""
+    md, ledger, observed = standing.md, standing.ledger, standing.observed
     target = ledger.rendering if ledger is not None else None
     return Status(
         observed_generation=md.metadata.generation,

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from modelyard_api.durations import format_time
 from modelyard_api.meta import ANNOTATION_RETRY, Reason
 from modelyard_api.v1alpha1 import Failure, ModelDeployment, OnFailure
 from modelyard_operator.crowding import (
@@ -78,7 +79,8 @@ def find_next_look(
         waits.append(surge_seconds - crowding)
     if _is_hopeless_outage(ledger, standing) and standing.failure is not None:
         waits.append(_measure_patience(standing.failure, surge_seconds, now))
-    waits += measure_departures(standing.observed, now)
+    if any(pod.is_homeless for pod in standing.observed.pods):
+        waits += measure_departures(standing.observed, now)
     return min((max(wait, 1.0) for wait in waits if wait > 0), default=None)
 
 
@@ -176,7 +178,7 @@ def _give_up(md: ModelDeployment, ledger: Ledger, ruin: Failure, now: datetime) 
         revision=ledger.revision,
         input=ledger.input,
         failure=ruin,
-        at=now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        at=format_time(now),
         retry=md.metadata.annotations.get(ANNOTATION_RETRY, ""),
         is_paused=is_paused,
         model_revision=ledger.rendering.commit,

@@ -41,7 +41,7 @@ class _Answer:
 def explain_unschedulable(md: ModelDeployment, pod: PodRecord) -> Cause | None:
     """Return what the nodes lack, once the scheduler has found none."""
     fact = pod.fact("PodScheduled")
-    if fact is None or fact.status != "False" or fact.reason != "Unschedulable":
+    if fact is None or not pod.is_homeless:
         return None
     line = _LINE.match(fact.message)
     lacks = _read_lacks(line["lacks"]) if line else ()
@@ -56,6 +56,12 @@ def explain_unschedulable(md: ModelDeployment, pod: PodRecord) -> Cause | None:
         f"{line['fit']} of {line['nodes']} nodes can take the pod: {told}.",
         _join_hints(answer.hint for _, answer in answers) or _point_at_pod(pod),
     )
+
+
+def find_lacking(pod: PodRecord) -> frozenset[str]:
+    """Return the resources of which nodes have too little free for a pod."""
+    fact = pod.fact("PodScheduled")
+    return frozenset(_INSUFFICIENT.findall(fact.message)) if fact is not None else frozenset()
 
 
 def _read_lacks(text: str) -> tuple[_Lack, ...]:
