@@ -1,17 +1,13 @@
-"""The ModelDeployment, v1alpha1, as Python reads it.
-
-crds/modeldeployment.yaml is what the API server enforces; a contract test compares the two
-field by field. Defaults stand in both, since the operator also reads objects that were
-stored before a default existed.
-"""
+"""What is wanted: `spec` of a ModelDeployment."""
 
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
 
 from modelyard_api.document import Document
 from modelyard_api.durations import Duration, OptionalDuration, parse_seconds
+from modelyard_api.v1alpha1.pod_template import PodTemplate
 
 #: A Kubernetes quantity; YAML may say `cpu: 2`, which arrives as an integer.
 Quantity = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int) else v)]
@@ -219,72 +215,6 @@ class Runtime(Document):
     env: tuple[EnvVariable, ...] = ()
 
 
-class TolerationOperator(StrEnum):
-    """How a toleration matches a taint."""
-
-    EQUAL = "Equal"
-    EXISTS = "Exists"
-
-
-class TaintEffect(StrEnum):
-    """What a taint does; `ANY` tolerates all of them."""
-
-    ANY = ""
-    NO_SCHEDULE = "NoSchedule"
-    PREFER_NO_SCHEDULE = "PreferNoSchedule"
-    NO_EXECUTE = "NoExecute"
-
-
-class Toleration(Document):
-    """A taint that the pods tolerate."""
-
-    key: str = ""
-    operator: TolerationOperator = TolerationOperator.EQUAL
-    value: str = ""
-    effect: TaintEffect = TaintEffect.ANY
-    toleration_seconds: int | None = None
-
-
-class WhenUnsatisfiable(StrEnum):
-    """What to do with a pod that would be more than the skew."""
-
-    SCHEDULE_ANYWAY = "ScheduleAnyway"
-    DO_NOT_SCHEDULE = "DoNotSchedule"
-
-
-class SpreadConstraint(Document):
-    """How the model's own pods spread over the values of a node label."""
-
-    topology_key: str
-    max_skew: int = 1
-    when_unsatisfiable: WhenUnsatisfiable = WhenUnsatisfiable.SCHEDULE_ANYWAY
-
-
-class ImagePullSecret(Document):
-    """A Secret that the node pulls images with."""
-
-    name: str
-
-
-class PodTemplate(Document):
-    """What else the pods carry: a closed list.
-
-    `affinity` is part of a pod as it stands; the CRD has its schema.
-    """
-
-    labels: dict[str, str] = Field(default={})
-    annotations: dict[str, str] = Field(default={})
-    node_selector: dict[str, str] = Field(default={})
-    tolerations: tuple[Toleration, ...] = ()
-    affinity: dict[str, Any] = Field(default={})
-    topology_spread_constraints: tuple[SpreadConstraint, ...] = ()
-    image_pull_secrets: tuple[ImagePullSecret, ...] = ()
-    priority_class_name: str = ""
-    runtime_class_name: str = ""
-    scheduler_name: str = ""
-    service_account_name: str = ""
-
-
 class Spec(Document):
     """What is wanted. Only model.uri has no default."""
 
@@ -300,149 +230,3 @@ class Spec(Document):
     def wanted_replicas(self) -> int:
         """How many pods there are to be: none while suspended."""
         return 0 if self.suspend else self.scaling.replicas
-
-
-class ConditionStatus(StrEnum):
-    """Status of a condition."""
-
-    TRUE = "True"
-    FALSE = "False"
-    UNKNOWN = "Unknown"
-
-
-class StatusCondition(Document):
-    """A metav1.Condition."""
-
-    type: str
-    status: ConditionStatus
-    observed_generation: int
-    last_transition_time: str
-    reason: str
-    message: str
-
-
-class Revision(Document):
-    """Hashes of pod templates.
-
-    `current` serves now, `target` is what the spec asks for, `last_good` is the newest of which all
-    pods were ready together, `failed` the one that was given up.
-    """
-
-    current: str = ""
-    target: str = ""
-    last_good: str = ""
-    failed: str = ""
-
-
-class Outcome(StrEnum):
-    """How the rollout of a revision ended."""
-
-    GOOD = "Good"
-    FAILED = "Failed"
-    SUPERSEDED = "Superseded"
-
-
-class HistoryEntry(Document):
-    """A revision whose rollout has ended, when, and how."""
-
-    revision: str
-    model_revision: str = ""
-    image: str = ""
-    at: str = ""
-    outcome: Outcome
-    reason: str = ""
-    message: str = ""
-
-
-class Demand(Document):
-    """How many requests one gateway pod holds for a model that has no pods."""
-
-    waiting: int = 0
-    at: str = ""
-
-
-class ModelFacts(Document):
-    """Which commit is served, and what the runtime found in the model folder."""
-
-    resolved_revision: str = ""
-    format: str = ""
-    size_bytes: int | None = None
-    parameters: int | None = None
-
-
-class StartupTimes(Document):
-    """How long the newest ready pod of the target revision took, step by step (`9.4s`)."""
-
-    scheduled: str = ""
-    image_pull: str = ""
-    download: str = ""
-    load: str = ""
-    warmup: str = ""
-    total: str = ""
-
-
-class Device(Document):
-    """Where the model was asked to run, and where it runs."""
-
-    requested: str = ""
-    actual: str = ""
-    dtype: str = ""
-
-
-class Failure(Document):
-    """Why a pod of the target revision does not serve, and what to do about it."""
-
-    reason: str
-    message: str = ""
-    pod: str = ""
-    exit_code: int | None = None
-    log_tail: str = ""
-    hint: str = ""
-    at: str = ""
-
-
-class Status(Document):
-    """What is. Written by the operator only, once per change; `demand` by gateways only."""
-
-    observed_generation: int = 0
-    phase: str = ""
-    conditions: tuple[StatusCondition, ...] = ()
-    url: str = ""
-    model_name: str = ""
-    task: str = ""
-    replicas: int = 0
-    ready_replicas: int = 0
-    updated_replicas: int = 0
-    selector: str = ""
-    revision: Revision = Revision()
-    history: tuple[HistoryEntry, ...] = ()
-    model: ModelFacts = ModelFacts()
-    startup: StartupTimes = StartupTimes()
-    device: Device = Device()
-    demand: dict[str, Demand] = Field(default={})
-    failure: Failure | None = None
-
-
-class Metadata(Document):
-    """The part of an object's metadata that decisions rest on."""
-
-    name: str
-    namespace: str
-    uid: str
-    generation: int = 0
-    resource_version: str = ""
-    deletion_timestamp: str = ""
-    annotations: dict[str, str] = Field(default_factory=dict)
-
-
-class ModelDeployment(Document):
-    """A model, served."""
-
-    metadata: Metadata
-    spec: Spec
-    status: Status = Status()
-
-    @property
-    def model_name(self) -> str:
-        """The name that clients say in a request's `model`."""
-        return self.spec.model.name or self.metadata.name
