@@ -2,12 +2,13 @@
 
 import os
 import signal
+import socket
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from modelyard_api.meta import INTERNAL_PORT, Metric
+from modelyard_api.meta import INTERNAL_PORT, SERVING_PORT, Metric
 from modelyard_api.report import RuntimeReport, State
 from modelyard_local.errors import LocalError
 from modelyard_local.progress import Report, wait_until
@@ -17,31 +18,48 @@ _TIMEOUT_SECONDS = 60
 
 
 def kill_while_draining(cluster_name: str, pod: dict[str, Any], report: Report) -> None:
-    """Wait until a pod that was deleted drains and works on no request, and kill its process.
+    """Wait until a pod that was deleted takes no connection and works on no request; kill it then.
+
+    Killed sooner, it would lose what it works on and what the kernel has accepted for it, as any
+    server does. An idle connection of ours keeps it from ending by itself meanwhile.
 
     Raises:
         LocalError: it did not come to that in time, or the process had ended by itself.
     """
     processes = _find_processes(cluster_name, pod["metadata"]["uid"])
-    address = f"http://{pod['status']['podIP']}:{INTERNAL_PORT}"
+    host = pod["status"]["podIP"]
+    address = f"http://{host}:{INTERNAL_PORT}"
     try:
-        with httpx.Client(base_url=address, timeout=5) as client:
+        with (
+            socket.create_connection((host, SERVING_PORT), timeout=5),
+            httpx.Client(base_url=address, timeout=5) as client,
+        ):
             wait_until(
-                lambda: _is_draining(client),
+                lambda: _is_parting(client, host),
                 title="waiting for the old pod to drain",
                 timeout_seconds=_TIMEOUT_SECONDS,
                 interval_seconds=0.02,
                 report=report,
             )
-        for pid in processes:
-            os.kill(pid, signal.SIGKILL)
+            for pid in processes:
+                os.kill(pid, signal.SIGKILL)
     except (httpx.HTTPError, ProcessLookupError) as error:
         raise LocalError("the old pod ended before it could be killed") from error
 
 
-def _is_draining(client: httpx.Client) -> bool:
+def _is_parting(client: httpx.Client, host: str) -> bool:
     state = RuntimeReport.model_validate_json(client.get("/report").content).state
-    return state == State.DRAINING and _count_requests(client.get("/metrics").text) == 0
+    if state != State.DRAINING or _takes_connections(host):
+        return False
+    return _count_requests(client.get("/metrics").text) == 0
+
+
+def _takes_connections(host: str) -> bool:
+    try:
+        socket.create_connection((host, SERVING_PORT), timeout=5).close()
+    except ConnectionRefusedError:
+        return False
+    return True
 
 
 def _count_requests(metrics: str) -> float:
