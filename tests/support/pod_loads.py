@@ -8,6 +8,8 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from modelyard_local.errors import CommandFailed
+
 
 class PodLoads:
     """Answers for all pods; `total` is spread evenly over those that have an address of ours."""
@@ -15,7 +17,7 @@ class PodLoads:
     def __init__(self):
         loads = self
         self.total = 0.0
-        self._addresses = {}
+        self._addresses, self._count = {}, 0
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
@@ -59,11 +61,23 @@ class PodLoads:
         self._addresses = {uid: ip for uid, ip in self._addresses.items() if uid in pods}
         for uid, pod in pods.items():
             if uid not in self._addresses and pod["status"].get("phase") == "Running":
-                ip = f"127.1.{len(self._addresses)}.{hash(uid) % 250 + 1}"
-                self._addresses[uid] = ip
-                status = {"status": {"podIP": ip, "podIPs": [{"ip": ip}]}}
-                namespace.kubectl(
-                    *("patch", "pod", pod["metadata"]["name"], "--subresource=status"),
-                    *("--type=merge", "-p", json.dumps(status)),
-                )
+                self._count += 1
+                ip = f"127.1.{self._count // 250}.{self._count % 250 + 1}"
+                if _set_address(namespace, pod["metadata"]["name"], ip):
+                    self._addresses[uid] = ip
         return len(self._addresses)
+
+
+def _set_address(namespace, name, ip):
+    """Give a pod an address; False where it has been removed since it was listed."""
+    status = {"status": {"podIP": ip, "podIPs": [{"ip": ip}]}}
+    try:
+        namespace.kubectl(
+            *("patch", "pod", name, "--subresource=status", "--type=merge"),
+            *("-p", json.dumps(status)),
+        )
+    except CommandFailed as error:
+        if "(NotFound)" not in str(error):
+            raise
+        return False
+    return True
