@@ -76,7 +76,7 @@ class Load:
 def test_a_horizontal_pod_autoscaler_scales_a_busy_model(namespace, model_images):
     namespace.apply("minilm", model_images["minilm"])
     namespace.wait_ready("minilm")
-    revision = namespace.status("minilm")["revision"]
+    revision = namespace.status("minilm")["revision"]["target"]
     namespace.kubectl("apply", "-f", "-", input=json.dumps(AUTOSCALER))
 
     def told():
@@ -99,7 +99,7 @@ def test_a_horizontal_pod_autoscaler_scales_a_busy_model(namespace, model_images
             told=told,
         )
     assert set(load.answers) == {200}
-    assert namespace.status("minilm")["revision"] == revision
+    assert namespace.status("minilm")["revision"]["target"] == revision
     autoscaler = namespace.get("hpa", "minilm")["status"]
     assert (autoscaler["desiredReplicas"], autoscaler["currentMetrics"][0]["type"]) == (
         2,

@@ -70,6 +70,18 @@ class Namespace:
     def wait_ready(self, name="qwen", seconds=60):
         self.wait_condition("Ready", "True", "Serving", name, seconds)
 
+    def wait_good(self, name="qwen"):
+        """Wait until the serving revision is noted as good, a write after Ready; returns it."""
+        self.wait(
+            lambda: self._is_good(self.status(name).get("revision", {})),
+            f"{name}: the revision is noted as good",
+        )
+        return self.status(name)["revision"]
+
+    @staticmethod
+    def _is_good(revision):
+        return revision.get("lastGood") == revision.get("target", "")
+
     def _explain(self):
         return self.kubectl("get", f"{MDL},deployments,pods", "-o", "wide") + self._told()
 

@@ -45,7 +45,7 @@ def test_a_model_becomes_its_children_as_built(team):
     md = parse_model(team.get(MDL))
     policy = parse_policy(POLICY, "test")
     ledger = begin(md, render(md, policy, ""))
-    team.wait(lambda: team.status()["revision"].get("lastGood"), "the revision is noted as good")
+    team.wait_good()
     for manifest in build_children(md, replace(ledger, good=ledger.revision), policy):
         assert missing(manifest.body, team.get(manifest.kind)) == []
 
@@ -121,7 +121,7 @@ def test_another_model_is_rolled_out_as_a_new_revision(team):
 def test_scaling_keeps_the_revision(team):
     team.apply()
     team.wait_ready()
-    before = team.status()["revision"]
+    before = team.wait_good()
     team.apply(scaling={"replicas": 3})
     team.wait_ready()
     assert (team.status()["readyReplicas"], team.status()["revision"]) == (3, before)

@@ -18,7 +18,7 @@ def test_kubectl_scales_a_model(team):
     scale = get_scale(team)
     assert scale["spec"] == {"replicas": 2}
     assert scale["status"] == {"replicas": 2, "selector": SELECTOR}
-    revision = team.status()["revision"]
+    revision = team.wait_good()
 
     team.kubectl("scale", MDL, "qwen", "--replicas=3")
     team.wait(lambda: team.status().get("readyReplicas") == 3, "three pods serve")

@@ -65,7 +65,7 @@ def served(team):
     """A model that serves, and its pods."""
     team.apply()
     team.wait_ready()
-    team.wait(lambda: "lastGood" in revision(team), "the revision is good")
+    team.wait_good()
     return uids(team)
 
 
