@@ -108,7 +108,8 @@ def test_an_edit_while_rolled_back_goes_out(team, served):
     team.apply(uri=uri("3"))
     team.wait_ready()
     assert not uids(team) & served
-    assert revision(team)["lastGood"] == revision(team)["current"]
+    good = team.wait_good()
+    assert good["lastGood"] == good["current"]
 
 
 def test_a_revert_in_mid_rollout_keeps_the_pods_that_serve(team, served):
@@ -124,8 +125,7 @@ def test_many_edits_in_a_row_end_with_the_last(team):
     for tag in range(12):
         team.apply(uri=uri(tag), scaling={"replicas": 2})
     team.wait_ready(seconds=90)
-    last = revision(team)["target"]
-    team.wait(lambda: revision(team).get("lastGood") == last, "the last revision is good")
+    last = team.wait_good()["target"]
     pods = [p for p in team.list("pods") if "deletionTimestamp" not in p["metadata"]]
     assert {pod["metadata"]["labels"][REVISION] for pod in pods} == {last}
     (volume,) = (v for v in pods[0]["spec"]["volumes"] if v["name"] == "model")
@@ -235,7 +235,7 @@ def test_models_follow_the_platform_one_after_the_other(team, operator):
     for name in names:
         team.apply(name)
     for name in names:
-        team.wait(lambda name=name: "lastGood" in team.status(name).get("revision", {}), name)
+        team.wait_good(name)
     before = uids(team)
     operator.restart(policy=POLICY.replace(":test", ":next") + "rollout: {maxConcurrent: 1}\n")
     try:
