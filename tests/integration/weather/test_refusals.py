@@ -51,7 +51,8 @@ def test_an_api_server_that_refuses_everything_for_a_while_is_survived(weather, 
         sleep(3)  # a few at once are well
         began = monotonic()
         sleep(3)
-        assert weather.proxy.count(since=began) <= 30
+        # Pauses are drawn at random; without them it is hundreds.
+        assert weather.proxy.count(since=began) <= 90
     weather.team.wait_ready(seconds=45)
     weather.team.wait_ready("new", seconds=45)
     assert weather.exits == []
