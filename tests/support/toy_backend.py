@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from modelyard_runtime.domain import TokenChance
 from modelyard_runtime.engine.scheduler import footprint
 
 VOCABULARY = 97
@@ -27,6 +28,10 @@ def continue_alone(prompt: Sequence[int], max_tokens: int) -> list[int]:
         if tokens[-1] == END:
             break
     return tokens[len(prompt) :]
+
+
+def chance(token: int) -> TokenChance:
+    return TokenChance(f"{token} ", f"{token} ".encode(), -float(token))
 
 
 class WordDecoder:
@@ -88,6 +93,10 @@ class ToyBackend:
 
     def draw(self, scores, picks):
         return [(next_token(scores[number]) + offset) % VOCABULARY for number, offset in picks]
+
+    def rank(self, scores, wanted):
+        """The chance of a token falls with its number; the likeliest are the first ones."""
+        return [(chance(token), tuple(map(chance, range(count)))) for _, token, count in wanted]
 
     def build_decoder(self, prompt):
         return WordDecoder()

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -36,6 +36,18 @@ class Prompts(Protocol):
         Raises:
             InvalidRequest: the model cannot read this prompt.
         """
+        ...
+
+    def require_known(self, tokens: Sequence[int], *, param: str) -> None:
+        """Refuse token ids that are not the model's; any thread may ask.
+
+        Raises:
+            InvalidRequest: naming the first one, and `param`.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give up what encoding holds. Harmless more than once."""
         ...
 
 
@@ -117,6 +129,8 @@ class ContinuousEngine:
     async def submit(self, request: GenerateRequest) -> Stream:
         """Admit a request; see GenerationEngine.submit."""
         self._refuse_overload(request.n)
+        biased = [token for token, _ in request.sampling.logit_bias]
+        self._prompts.require_known(biased, param="logit_bias")
         loop = asyncio.get_running_loop()
         tokens = await loop.run_in_executor(self._tokenising, self._prompts.encode, request.prompt)
         job = self._build_job(request, tokens)
@@ -129,7 +143,7 @@ class ContinuousEngine:
     async def close(self) -> None:
         """End the thread. Requests still inside fail with Unavailable."""
         await self._worker.close()
-        self._tokenising.shutdown(wait=False)
+        await asyncio.to_thread(self._end_tokenising)
 
     def forget(self, job: Job) -> None:
         """Take note that a request is over."""
@@ -145,6 +159,10 @@ class ContinuousEngine:
         self.abandoned += 1
         log.info("client_left", extra={"request": job.id, "total": self.abandoned})
         self._worker.put_quietly(Cancel(job))
+
+    def _end_tokenising(self) -> None:
+        self._tokenising.shutdown()
+        self._prompts.close()
 
     def _refuse_overload(self, wanted: int) -> None:
         sequences = sum(job.count for job in self._inside)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from modelyard_runtime.domain import Chunk, FinishReason, Sampling
+from modelyard_runtime.domain import Chunk, FinishReason, Sampling, ScoredToken, TokenChance
 from modelyard_runtime.engine.delivery import Parcel, deliver
 from modelyard_runtime.engine.scheduler import Feed, Limits, Move, Row, Scheduler
 from modelyard_runtime.engine.stopping import Bounds, StopStrings
@@ -51,6 +51,10 @@ class Decoder(Protocol):
         ...
 
 
+#: The chance of a token that was drawn, and of the likeliest at its place.
+Ranks = tuple[TokenChance, tuple[TokenChance, ...]]
+
+
 class Backend(Protocol):
     """The model and its cache, as the core uses them. Scores and samplers are opaque here."""
 
@@ -81,7 +85,11 @@ class Backend(Protocol):
         ...
 
     def draw(self, scores: Any, picks: Sequence[tuple[int, Any]]) -> list[int]:
-        """Draw a token for each (row of scores, sampler)."""
+        """Draw a token for each (row of scores, sampler); the scores stay as they are."""
+        ...
+
+    def rank(self, scores: Any, wanted: Sequence[tuple[int, int, int]]) -> list[Ranks]:
+        """Return the chances of each (row of scores, token, number of likeliest tokens)."""
         ...
 
     def build_decoder(self, prompt: Sequence[int]) -> Decoder:
@@ -97,17 +105,21 @@ class _Writer:
     decoder: Decoder
     stops: StopStrings
     sampler: Any
+    logprobs: int | None
     generated: int = 0
     unreported: int = 0
+    scored: list[ScoredToken] = field(default_factory=list)
+    decoded_characters: int = 0
+    shown_characters: int = 0
 
-    def write(self, index: int, token: int) -> Chunk | None:
+    def write(self, index: int, token: int, ranks: Ranks | None) -> Chunk | None:
         """Take the next token. None: it shows no text yet."""
         self.generated += 1
         self.unreported += 1
         finish = self.bounds.decide_finish(token, self.generated)
         text = ""
         if finish != "stop":
-            text, stopped = self.stops.feed(self.decoder.feed(token))
+            text, stopped = self.stops.feed(self._decode(token, ranks))
             finish = "stop" if stopped else finish
             if stopped:
                 return self._chunk(index, text, finish)
@@ -115,9 +127,22 @@ class _Writer:
             text += self.stops.flush()
         return self._chunk(index, text, finish) if text or finish else None
 
+    def _decode(self, token: int, ranks: Ranks | None) -> str:
+        if ranks is not None:
+            self.scored.append(ScoredToken(*ranks, offset=self.decoded_characters))
+        piece = self.decoder.feed(token)
+        self.decoded_characters += len(piece)
+        return piece
+
     def _chunk(self, index: int, text: str, finish: FinishReason | None) -> Chunk:
         tokens, self.unreported = self.unreported, 0
-        return Chunk(index=index, text=text, tokens=tokens, finish_reason=finish)
+        scored, self.scored = self.scored, []
+        self.shown_characters += len(text)
+        if finish == "stop":
+            scored = [token for token in scored if token.offset < self.shown_characters]
+        return Chunk(
+            index=index, text=text, tokens=tokens, finish_reason=finish, scored=tuple(scored)
+        )
 
 
 class GenerationCore:
@@ -183,10 +208,17 @@ class GenerationCore:
             (number, writer.sampler) for (number, _), writer in zip(picks, writers, strict=True)
         ]
         tokens = self._backend.draw(scores, samplers)
+        wanted = [
+            (number, token, writer.logprobs)
+            for (number, _), writer, token in zip(picks, writers, tokens, strict=True)
+            if writer.logprobs is not None
+        ]
+        ranked = iter(self._backend.rank(scores, wanted) if wanted else ())
         finished = []
         for (_, row), writer, token in zip(picks, writers, tokens, strict=True):
             row.tokens.append(token)
-            chunk = writer.write(row.index, token)
+            ranks = None if writer.logprobs is None else next(ranked)
+            chunk = writer.write(row.index, token, ranks)
             if chunk is not None:
                 self._parcels.append(Parcel(row.owner.mailbox, chunk))
                 if chunk.finish_reason is not None:
@@ -208,6 +240,7 @@ class GenerationCore:
                 decoder=self._backend.build_decoder(job.tokens),
                 stops=StopStrings(job.sampling.stop),
                 sampler=self._backend.build_sampler(job.sampling, row.index),
+                logprobs=job.sampling.logprobs,
             )
             self._writers[id(row)] = writer
         return writer

@@ -84,6 +84,31 @@ async def test_chat_stream_helper(server):
     assert final.choices[0].message.content == "HELLO BIG WORLD"
 
 
+async def test_logprobs(server):
+    asked = {"model": "tiny", "messages": MESSAGES, "logprobs": True, "top_logprobs": 3}
+    async with async_client(server) as client:
+        whole = await client.chat.completions.create(**asked)
+        stream = await client.chat.completions.create(**asked, stream=True)
+        events = [chunk.choices[0].logprobs async for chunk in stream]
+        text = await client.completions.create(model="tiny", prompt="a b", logprobs=1)
+        async with client.chat.completions.stream(**asked) as helped:
+            final = await helped.get_final_completion()
+    content = whole.choices[0].logprobs.content
+    assert [token.token for token in content] == ["HELLO", "BIG", "WORLD"]
+    assert [len(token.top_logprobs) for token in content] == [3, 3, 3]
+    assert [token for event in events for token in event.content] == content
+    assert final.choices[0].logprobs.content == content
+    assert text.choices[0].logprobs.tokens == ["A", "B"]
+
+
+async def test_penalties_and_biases_are_taken(server):
+    asked = {"frequency_penalty": 0.5, "presence_penalty": -2, "logit_bias": {"5": -100}}
+    async with async_client(server) as client:
+        chat = await client.chat.completions.create(model="tiny", messages=MESSAGES, **asked)
+        text = await client.completions.create(model="tiny", prompt="a b", **asked)
+    assert (chat.choices[0].finish_reason, text.choices[0].text) == ("stop", "A B")
+
+
 async def test_completions(server):
     async with async_client(server) as client:
         answer = await client.completions.create(model="tiny", prompt=[[1, 2], [3]], max_tokens=9)
@@ -141,7 +166,7 @@ async def test_the_synchronous_client(server):
             "model_not_found",
         ),
         (
-            {"model": "tiny", "messages": MESSAGES, "logprobs": True},
+            {"model": "tiny", "messages": MESSAGES, "reasoning_effort": "high"},
             openai.BadRequestError,
             "unsupported_parameter",
         ),

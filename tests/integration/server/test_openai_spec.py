@@ -63,7 +63,13 @@ def build_engine(path):
     [
         ("/v1/chat/completions", CHAT, "CreateChatCompletionResponse"),
         ("/v1/chat/completions", {**CHAT, "n": 2}, "CreateChatCompletionResponse"),
+        (
+            "/v1/chat/completions",
+            {**CHAT, "logprobs": True, "top_logprobs": 3},
+            "CreateChatCompletionResponse",
+        ),
         ("/v1/completions", COMPLETION, "CreateCompletionResponse"),
+        ("/v1/completions", {**COMPLETION, "logprobs": 3}, "CreateCompletionResponse"),
         ("/v1/embeddings", EMBEDDING, "CreateEmbeddingResponse"),
         ("/v1/embeddings", {}, "ErrorResponse"),
         ("/v1/completions", {**COMPLETION, "model": "x"}, "ErrorResponse"),
@@ -82,9 +88,10 @@ async def test_models(check, path, schema):
         check(schema, (await client.get(f"/v1/models{path}")).json())
 
 
+@pytest.mark.parametrize("asked", [{}, {"logprobs": True, "top_logprobs": 3}])
 @pytest.mark.parametrize("with_usage", [False, True])
-async def test_events_of_a_chat(check, with_usage):
-    body = {**CHAT, "stream": True, "stream_options": {"include_usage": with_usage}}
+async def test_events_of_a_chat(check, with_usage, asked):
+    body = {**CHAT, **asked, "stream": True, "stream_options": {"include_usage": with_usage}}
     async with build_client(FakeGenerationEngine()) as client:
         answer = await client.post("/v1/chat/completions", json=body)
     events = re.findall(r"data: ({.*})\n\n", answer.text)

@@ -10,9 +10,11 @@ from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from modelyard_api.meta import Reason
-from modelyard_runtime.domain import Sampling
+from modelyard_runtime.domain import Sampling, TokenChance
 from modelyard_runtime.engine.backends import sampling
+from modelyard_runtime.engine.backends.ranking import rank_tokens
 from modelyard_runtime.engine.backends.slot_cache import SlotCache, build_target
+from modelyard_runtime.engine.backends.token_texts import TokenTexts
 from modelyard_runtime.engine.scheduler import Feed
 from modelyard_runtime.errors import CannotStart
 from modelyard_runtime.loading.loaded import Loaded
@@ -30,6 +32,7 @@ class CausalLM:
         self._model = loaded.model
         self._device = loaded.model.device
         self._tokenizer = _require_fast_tokenizer(loaded)
+        self._texts = TokenTexts(self._tokenizer)
         self.end_tokens = find_end_tokens(loaded)
         self.context_tokens = find_context_tokens(loaded.model)
         _require_plain_attention(loaded.model, self.context_tokens)
@@ -80,6 +83,20 @@ class CausalLM:
         """Draw a token for each (row of scores, sampler)."""
         with torch.inference_mode():
             return sampling.draw(scores, picks)
+
+    def rank(
+        self, scores: torch.Tensor, wanted: Sequence[tuple[int, int, int]]
+    ) -> list[tuple[TokenChance, tuple[TokenChance, ...]]]:
+        """Return the chances of each (row of scores, token, number of likeliest tokens)."""
+        with torch.inference_mode():
+            ranked = rank_tokens(scores, wanted)
+        return [
+            (
+                self._texts.describe(token, ranks.logprob),
+                tuple(self._texts.describe(*likely) for likely in ranks.likeliest),
+            )
+            for (_, token, _), ranks in zip(wanted, ranked, strict=True)
+        ]
 
     def build_decoder(self, prompt: Sequence[int]) -> "TokenDecoder":
         """Return the decoder of a sequence that continues prompt."""

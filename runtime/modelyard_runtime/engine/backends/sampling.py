@@ -7,6 +7,11 @@ from dataclasses import dataclass
 import torch
 
 from modelyard_runtime.domain import Sampling
+from modelyard_runtime.engine.backends.adjustments import (
+    Adjustments,
+    adjust_scores,
+    build_adjustments,
+)
 
 # How many of the likeliest tokens are sorted first for top_p. They nearly always hold the whole
 # nucleus; sorting a vocabulary of 50 000 takes ten times as long as finding these.
@@ -20,22 +25,36 @@ class Sampler:
     temperature: float
     top_p: float
     generator: torch.Generator | None
+    adjustments: Adjustments | None = None
 
 
 def build_sampler(sampling: Sampling, index: int) -> Sampler:
     """Return the sampler of choice `index`; choices of one seeded request differ repeatably."""
+    adjustments = build_adjustments(sampling)
     if sampling.temperature == 0:
-        return Sampler(0.0, 1.0, None)
+        return Sampler(0.0, 1.0, None, adjustments)
     generator = torch.Generator()
     seed = secrets.randbits(63) if sampling.seed is None else sampling.seed + index
     # torch takes seeds of 64 bits; clients may send any integer.
     generator.manual_seed(seed % (1 << 63))
-    return Sampler(sampling.temperature, sampling.top_p, generator)
+    return Sampler(sampling.temperature, sampling.top_p, generator, adjustments)
 
 
 def draw(scores: torch.Tensor, picks: Sequence[tuple[int, Sampler]]) -> list[int]:
-    """Draw one token per (row of scores, sampler)."""
+    """Draw one token per (row of scores, sampler), and let penalties count it.
+
+    The scores stay as they are.
+    """
     rows = torch.tensor([number for number, _ in picks], device=scores.device)
+    adjusting = [
+        (place, sampler.adjustments)
+        for place, (_, sampler) in enumerate(picks)
+        if sampler.adjustments is not None
+    ]
+    if adjusting:
+        # One row for each pick: choices of one request may share a row of the model's.
+        scores = adjust_scores(scores[rows], adjusting)
+        rows = torch.arange(len(picks), device=scores.device)
     tokens = torch.argmax(scores, dim=-1)[rows]
     drawing = [place for place, (_, sampler) in enumerate(picks) if sampler.generator is not None]
     if drawing:
@@ -43,6 +62,8 @@ def draw(scores: torch.Tensor, picks: Sequence[tuple[int, Sampler]]) -> list[int
         samplers = [picks[place][1] for place in drawing]
         tokens[places] = _draw_random(scores[rows[places]], samplers)
     drawn: list[int] = tokens.tolist()
+    for place, adjustments in adjusting:
+        adjustments.count(drawn[place])
     return drawn
 
 

@@ -16,6 +16,36 @@ class Usage(TypedDict):
     total_tokens: int
 
 
+class RankedToken(TypedDict):
+    """A token and its chance; `bytes` of one that stands for no text is null."""
+
+    token: str
+    logprob: float
+    bytes: list[int] | None
+
+
+class TokenLogprob(RankedToken):
+    """A token of the answer, and the likeliest at its place."""
+
+    top_logprobs: list[RankedToken]
+
+
+class ChatLogprobs(TypedDict):
+    """The chances of a message's tokens."""
+
+    content: list[TokenLogprob]
+    refusal: None
+
+
+class TextLogprobs(TypedDict):
+    """The chances of a continuation's tokens, one entry of each list per token."""
+
+    tokens: list[str]
+    token_logprobs: list[float]
+    top_logprobs: list[dict[str, float]]
+    text_offset: list[int]
+
+
 class AssistantMessage(TypedDict):
     """What the model said."""
 
@@ -29,7 +59,7 @@ class ChatChoice(TypedDict):
 
     index: int
     message: AssistantMessage
-    logprobs: None
+    logprobs: ChatLogprobs | None
     finish_reason: FinishReason
 
 
@@ -56,7 +86,7 @@ class ChatChunkChoice(TypedDict):
 
     index: int
     delta: Delta
-    logprobs: None
+    logprobs: ChatLogprobs | None
     finish_reason: FinishReason | None
 
 
@@ -76,7 +106,7 @@ class TextChoice(TypedDict):
 
     index: int
     text: str
-    logprobs: None
+    logprobs: TextLogprobs | None
     finish_reason: FinishReason | None
 
 

@@ -32,14 +32,20 @@ def to_chat(body: ChatRequest, *, request_id: str) -> GenerateRequest:
     return GenerateRequest(
         id=request_id,
         prompt=tuple(_to_message(message) for message in body.messages),
-        sampling=_to_sampling(body, max_tokens=body.max_completion_tokens or body.max_tokens),
+        sampling=_to_sampling(
+            body,
+            max_tokens=body.max_completion_tokens or body.max_tokens,
+            logprobs=(body.top_logprobs or 0) if body.logprobs else None,
+        ),
         n=body.n or 1,
     )
 
 
 def to_completions(body: CompletionRequest, *, request_id: str) -> list[GenerateRequest]:
     """Return one request for each prompt."""
-    sampling = _to_sampling(body, max_tokens=body.max_tokens or _COMPLETION_TOKENS)
+    sampling = _to_sampling(
+        body, max_tokens=body.max_tokens or _COMPLETION_TOKENS, logprobs=body.logprobs
+    )
     return [
         GenerateRequest(id=f"{request_id}-{i}", prompt=prompt, sampling=sampling, n=body.n or 1)
         for i, prompt in enumerate(_split(body.prompt))
@@ -100,7 +106,7 @@ def _to_message(message: ChatMessage) -> Message:
     return Message(role=message.role, content="\n".join(part.text for part in message.content))
 
 
-def _to_sampling(body: Sampled, *, max_tokens: int | None) -> Sampling:
+def _to_sampling(body: Sampled, *, max_tokens: int | None, logprobs: int | None) -> Sampling:
     stop = (body.stop,) if isinstance(body.stop, str) else body.stop or ()
     return Sampling(
         max_tokens=max_tokens,
@@ -108,6 +114,10 @@ def _to_sampling(body: Sampled, *, max_tokens: int | None) -> Sampling:
         top_p=1.0 if body.top_p is None else body.top_p,
         seed=body.seed,
         stop=stop,
+        frequency_penalty=body.frequency_penalty or 0.0,
+        presence_penalty=body.presence_penalty or 0.0,
+        logit_bias=tuple((int(token), bias) for token, bias in (body.logit_bias or {}).items()),
+        logprobs=logprobs,
     )
 
 

@@ -5,7 +5,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from modelyard_runtime.domain import Chunk, FinishReason, GenerateRequest
+from modelyard_runtime.domain import Chunk, FinishReason, GenerateRequest, ScoredToken
 from modelyard_runtime.protocols.openai.answers import Usage
 from modelyard_runtime.protocols.openai.convert import to_usage
 from modelyard_runtime.protocols.openai.sse import DONE, to_event
@@ -17,6 +17,7 @@ class Choice:
     """One choice as it grows."""
 
     texts: list[str] = field(default_factory=list)
+    scored: list[ScoredToken] = field(default_factory=list)
     finish_reason: FinishReason = "stop"
 
     @property
@@ -50,6 +51,7 @@ async def complete(
         async for chunk in chunks:
             choice = choices[chunk.index]
             choice.texts.append(chunk.text)
+            choice.scored += chunk.scored
             choice.finish_reason = chunk.finish_reason or choice.finish_reason
     return shape.whole(choices, to_usage(answer.prompt_tokens, answer.completion_tokens))
 

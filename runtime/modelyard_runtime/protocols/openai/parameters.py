@@ -1,6 +1,6 @@
 """OpenAI's parameters that this server does not have: refused by name, never ignored.
 
-Clients often send a parameter at the value that asks for nothing (`presence_penalty: 0`,
+Clients often send a parameter at the value that asks for nothing (`parallel_tool_calls: true`,
 `tools: null`): those values, and null always, are accepted. So are parameters that inform the
 provider and cannot change an answer: `user`, `safety_identifier`, `metadata`, `prompt_cache_key`.
 """
@@ -12,7 +12,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
-from modelyard_runtime.protocols.body import unsupported
+from modelyard_runtime.schema import unsupported
 
 
 class Unsupported:

@@ -6,10 +6,10 @@ parameters.py.
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_validator
 
-from modelyard_runtime.protocols.body import Body, Expected, conflict
 from modelyard_runtime.protocols.openai.parameters import Unsupported
+from modelyard_runtime.schema import Body, Expected, conflict
 
 #: Choices of one prompt are computed at the same time, so each takes a slot of the engine.
 MAX_CHOICES = 16
@@ -17,6 +17,11 @@ MAX_CHOICES = 16
 MAX_PROMPTS = 64
 MAX_EMBEDDING_INPUTS = 2048
 MAX_STOPS = 4
+#: Likeliest tokens beside each token of a chat, and of a completion.
+MAX_CHAT_LOGPROBS = 20
+MAX_TEXT_LOGPROBS = 5
+#: Tokens in one `logit_bias`: more would only make every step slower.
+MAX_BIASES = 1024
 #: Token ids and counts are at most this, so that they fit every array library's integers.
 MAX_INTEGER = 2**31 - 1
 MAX_SEED = 2**63 - 1
@@ -28,8 +33,20 @@ Count = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
 StopText = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 #: An error repeats the name.
 ModelName = Annotated[str, StringConstraints(max_length=256)]
+Penalty = Annotated[float, Field(ge=-2, le=2)]
+Bias = Annotated[float, Field(ge=-100, le=100)]
 #: Informs the provider about the caller; no answer depends on it.
 Informational = JsonValue
+
+
+def _require_token_ids(biases: dict[str, float]) -> dict[str, float]:
+    """Refuse keys that are no token ids; JSON has texts for keys only."""
+    for key in biases:
+        if not (key.isascii() and key.isdecimal() and str(int(key[:10])) == key):
+            raise conflict(
+                "logit_bias", f"'logit_bias' has the key {key[:32]!r}, which is no token id"
+            )
+    return biases
 
 
 class StreamOptions(Body):
@@ -52,14 +69,16 @@ class Sampled(Body):
         StopText | Annotated[tuple[StopText, ...], Field(max_length=MAX_STOPS)] | None,
         Expected(f"a text, or a list of up to {MAX_STOPS} texts, none of them empty"),
     ] = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    logit_bias: (
+        Annotated[dict[str, Bias], Field(max_length=MAX_BIASES), AfterValidator(_require_token_ids)]
+        | None
+    ) = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
 
     user: Informational = None
-
-    frequency_penalty: Annotated[JsonValue, Unsupported(unless=[0])] = None
-    presence_penalty: Annotated[JsonValue, Unsupported(unless=[0])] = None
-    logit_bias: Annotated[JsonValue, Unsupported(unless=[{}])] = None
 
     @model_validator(mode="after")
     def _options_need_a_stream(self) -> Self:
@@ -99,6 +118,8 @@ class ChatRequest(Sampled):
 
     messages: Annotated[tuple[ChatMessage, ...], Field(min_length=1, fail_fast=True)]
     max_completion_tokens: Count | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=MAX_CHAT_LOGPROBS)] | None = None
 
     metadata: Informational = None
     prompt_cache_key: Informational = None
@@ -107,7 +128,6 @@ class ChatRequest(Sampled):
     audio: Annotated[JsonValue, Unsupported()] = None
     function_call: Annotated[JsonValue, Unsupported(unless=["none"])] = None
     functions: Annotated[JsonValue, Unsupported(unless=[[]])] = None
-    logprobs: Annotated[JsonValue, Unsupported(unless=[False])] = None
     modalities: Annotated[JsonValue, Unsupported(unless=[["text"]])] = None
     moderation: Annotated[JsonValue, Unsupported()] = None
     parallel_tool_calls: Annotated[JsonValue, Unsupported(unless=[True])] = None
@@ -120,7 +140,6 @@ class ChatRequest(Sampled):
     store: Annotated[JsonValue, Unsupported(unless=[False])] = None
     tool_choice: Annotated[JsonValue, Unsupported(unless=["none"])] = None
     tools: Annotated[JsonValue, Unsupported(unless=[[]])] = None
-    top_logprobs: Annotated[JsonValue, Unsupported()] = None
     verbosity: Annotated[JsonValue, Unsupported(unless=["medium"])] = None
     web_search_options: Annotated[JsonValue, Unsupported()] = None
 
@@ -131,6 +150,12 @@ class ChatRequest(Sampled):
                 "max_tokens",
                 "'max_tokens' is the old name of 'max_completion_tokens'; set only one of them",
             )
+        return self
+
+    @model_validator(mode="after")
+    def _likeliest_need_logprobs(self) -> Self:
+        if self.top_logprobs is not None and not self.logprobs:
+            raise conflict("top_logprobs", "'top_logprobs' may only be set when 'logprobs' is true")
         return self
 
 
@@ -150,9 +175,10 @@ class CompletionRequest(Sampled):
         ),
     ]
 
+    logprobs: Annotated[int, Field(ge=0, le=MAX_TEXT_LOGPROBS)] | None = None
+
     best_of: Annotated[JsonValue, Unsupported(unless=[1])] = None
     echo: Annotated[JsonValue, Unsupported(unless=[False])] = None
-    logprobs: Annotated[JsonValue, Unsupported()] = None
     suffix: Annotated[JsonValue, Unsupported()] = None
 
     @model_validator(mode="after")

@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modelyard_runtime.domain import Chunk
+from modelyard_runtime.domain import Chunk, ScoredToken
 from modelyard_runtime.protocols.openai.answers import (
     ChatChunk,
     ChatCompletion,
+    ChatLogprobs,
     Completion,
     Delta,
+    TextLogprobs,
     Usage,
 )
 from modelyard_runtime.protocols.openai.generating import Choice
+from modelyard_runtime.protocols.openai.logprobs import to_chat_logprobs, to_text_logprobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,7 @@ class ChatShape:
     created: int
     model: str
     with_usage: bool
+    with_logprobs: bool
 
     def whole(self, choices: Sequence[Choice], usage: Usage) -> ChatCompletion:
         """Return the complete answer."""
@@ -34,7 +38,7 @@ class ChatShape:
                 {
                     "index": i,
                     "message": {"role": "assistant", "content": choice.text, "refusal": None},
-                    "logprobs": None,
+                    "logprobs": self._logprobs(choice.scored),
                     "finish_reason": choice.finish_reason,
                 }
                 for i, choice in enumerate(choices)
@@ -54,7 +58,7 @@ class ChatShape:
             {
                 "index": chunk.index,
                 "delta": delta,
-                "logprobs": None,
+                "logprobs": self._logprobs(chunk.scored),
                 "finish_reason": chunk.finish_reason,
             }
         ]
@@ -63,6 +67,9 @@ class ChatShape:
     def last(self, usage: Usage) -> ChatChunk | None:
         """Return the event of the usage, which has no choices."""
         return {**self._event(), "usage": usage} if self.with_usage else None
+
+    def _logprobs(self, scored: Sequence[ScoredToken]) -> ChatLogprobs | None:
+        return to_chat_logprobs(scored) if self.with_logprobs else None
 
     def _event(self) -> ChatChunk:
         event: ChatChunk = {
@@ -85,6 +92,7 @@ class TextShape:
     created: int
     model: str
     with_usage: bool
+    with_logprobs: bool
 
     def whole(self, choices: Sequence[Choice], usage: Usage) -> Completion:
         """Return the complete answer."""
@@ -93,7 +101,7 @@ class TextShape:
             {
                 "index": i,
                 "text": choice.text,
-                "logprobs": None,
+                "logprobs": self._logprobs(choice.scored),
                 "finish_reason": choice.finish_reason,
             }
             for i, choice in enumerate(choices)
@@ -109,7 +117,7 @@ class TextShape:
             {
                 "index": chunk.index,
                 "text": chunk.text,
-                "logprobs": None,
+                "logprobs": self._logprobs(chunk.scored),
                 "finish_reason": chunk.finish_reason,
             }
         ]
@@ -120,6 +128,9 @@ class TextShape:
     def last(self, usage: Usage) -> Completion | None:
         """Return the event of the usage, which has no choices."""
         return {**self._answer(), "usage": usage} if self.with_usage else None
+
+    def _logprobs(self, scored: Sequence[ScoredToken]) -> TextLogprobs | None:
+        return to_text_logprobs(scored) if self.with_logprobs else None
 
     def _answer(self) -> Completion:
         return {

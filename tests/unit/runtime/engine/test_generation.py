@@ -1,72 +1,17 @@
 """The generation engine on a toy model: joining, leaving, ending, failing, closing."""
 
 import asyncio
-from contextlib import asynccontextmanager
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelyard_api.v1alpha1 import Task
 from modelyard_runtime.capacity import Capacity
-from modelyard_runtime.domain import Chunk, GenerateRequest, ModelInfo, Sampling
+from modelyard_runtime.domain import Chunk
 from modelyard_runtime.engine.base import Load
-from modelyard_runtime.engine.generation import ContinuousEngine
-from modelyard_runtime.engine.generation_core import GenerationCore
-from modelyard_runtime.engine.scheduler import Limits
-from modelyard_runtime.engine.worker import Worker
 from modelyard_runtime.errors import EngineFailure, InvalidRequest, Overloaded, Unavailable
 from tests.support.toy_backend import ToyBackend, continue_alone
-
-SOON = 10
-CONTEXT = 384
-INFO = ModelInfo("toy", Task.TEXT_GENERATION, "toy", "cpu", "int", 1, 1, CONTEXT)
-CAPACITY = Capacity(threads=1, memory_bytes=1, max_slots=4, max_waiting=4)
-
-
-class NumberPrompts:
-    """`1 2 3` are the tokens 1, 2 and 3."""
-
-    def encode(self, prompt):
-        return [int(word) for word in prompt.split()]
-
-
-@asynccontextmanager
-async def running(backend=None, *, capacity=CAPACITY):
-    backend = backend or ToyBackend()
-    loop = asyncio.get_running_loop()
-    worker = Worker("toy")
-    limits = Limits(capacity.max_slots, min(backend.cache_tokens, 10**9), 8, 32)
-    core = GenerationCore(backend, limits, loop)
-    await worker.start(lambda: (core, None))
-    engine = ContinuousEngine(worker, INFO, NumberPrompts(), capacity)
-    try:
-        yield engine
-    finally:
-        backend.gate.set()
-        await engine.close()
-
-
-def request(prompt, *, n=1, **sampling):
-    text = " ".join(str(token) for token in prompt)
-    return GenerateRequest("id", text, Sampling(**{"temperature": 0, **sampling}), n)
-
-
-async def collect(generation):
-    """Return the text and the finish reason of each choice."""
-    chunks = [chunk async for chunk in generation]
-    count = max(chunk.index for chunk in chunks) + 1
-    return [
-        (
-            "".join(chunk.text for chunk in chunks if chunk.index == index),
-            [
-                chunk.finish_reason
-                for chunk in chunks
-                if chunk.index == index and chunk.finish_reason
-            ],
-        )
-        for index in range(count)
-    ]
+from tests.support.toy_engine import CONTEXT, SOON, collect, request, running
 
 
 def expected(prompt, max_tokens):
@@ -184,6 +129,12 @@ def test_whatever_else_is_computed_the_text_is_the_same(crowd, blocks):
             "max_tokens",
             id="no tokens wanted",
         ),
+        pytest.param(
+            request([1], logit_bias=((5, 1.0), (97, 1.0))),
+            "97 is no toy token",
+            "logit_bias",
+            id="a bias on a token that is not the model's",
+        ),
     ],
 )
 async def test_what_cannot_be_served_is_refused(wrong, message, param):
@@ -298,6 +249,8 @@ async def test_closing_fails_who_is_inside():
         inside = [await engine.submit(request([5, 6, 7])) for _ in range(6)]
         await asyncio.to_thread(backend.entered.wait, SOON)
         closing = asyncio.create_task(engine.close())
+        # It has told the thread to end when it first waits, and only then may the pass go on.
+        await asyncio.sleep(0)
         backend.gate.set()
         outcomes = await asyncio.gather(*map(collect, inside), return_exceptions=True)
         await closing

@@ -36,17 +36,10 @@ def refusal(message, param, code):
     }
 
 
-UNSUPPORTED_BY_BOTH = {
-    "frequency_penalty": 0.5,
-    "presence_penalty": -1,
-    "logit_bias": {"50256": -100},
-}
 UNSUPPORTED_BY_CHAT = {
-    **UNSUPPORTED_BY_BOTH,
     "audio": {"voice": "alloy", "format": "wav"},
     "function_call": "auto",
     "functions": [{"name": "f"}],
-    "logprobs": True,
     "modalities": ["text", "audio"],
     "moderation": {"model": "omni-moderation-latest"},
     "parallel_tool_calls": False,
@@ -59,15 +52,12 @@ UNSUPPORTED_BY_CHAT = {
     "store": True,
     "tool_choice": "auto",
     "tools": [{"type": "function", "function": {"name": "f"}}],
-    "top_logprobs": 2,
     "verbosity": "low",
     "web_search_options": {},
 }
 UNSUPPORTED_BY_COMPLETIONS = {
-    **UNSUPPORTED_BY_BOTH,
     "best_of": 2,
     "echo": True,
-    "logprobs": 0,
     "suffix": "the end",
 }
 
@@ -114,6 +104,8 @@ NO_EFFECT = {
                 *UNSUPPORTED_BY_CHAT,
                 *("temperature", "top_p", "n", "max_tokens", "max_completion_tokens"),
                 *("stop", "seed", "stream", "stream_options", "user", "metadata"),
+                *("frequency_penalty", "presence_penalty", "logit_bias"),
+                *("logprobs", "top_logprobs"),
             ]
         ),
         "penalties of zero": {"frequency_penalty": 0, "presence_penalty": 0.0},
@@ -129,7 +121,9 @@ NO_EFFECT = {
         },
     },
     "/v1/completions": {
-        "nulls everywhere": dict.fromkeys([*UNSUPPORTED_BY_COMPLETIONS, "max_tokens", "user"]),
+        "nulls everywhere": dict.fromkeys(
+            [*UNSUPPORTED_BY_COMPLETIONS, "max_tokens", "user", "logprobs", "logit_bias"]
+        ),
         "defaults": {"best_of": 1, "echo": False, "presence_penalty": 0},
     },
     "/v1/embeddings": {"information about the caller": {"user": "me"}},
