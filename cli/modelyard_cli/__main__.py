@@ -4,12 +4,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from modelyard_cli import serve
+from modelyard_cli import key, serve
 from modelyard_cli.errors import CommandFailed
 
 _EPILOG = """\
 Without Kubernetes:
   modelyard serve DIR      serve a model folder on this machine
+  modelyard key            make an API key for --keys, or for spec.access.keysSecretRef
 
 With Kubernetes, a model is an object; the operator does the rest:
   kubectl apply -f model.yaml
@@ -40,6 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     serve.add_command(commands)
+    key.add_command(commands)
     return parser
 
 

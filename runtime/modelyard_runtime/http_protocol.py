@@ -10,6 +10,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _MAX_HEAD_BYTES = 64 * 1024
 _HEAD_SECONDS = 30.0
+#: For a client to answer the end of an idle TLS connection.
+_PARTING_SECONDS = 2.0
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -46,6 +48,16 @@ class BoundedHttp(HttpToolsProtocol):
         """From here on, the middleware watches."""
         self._end_head()
         super().on_headers_complete()
+
+    def shutdown(self) -> None:
+        """Close the connection if it is idle; not for ever, over TLS.
+
+        There, closing waits until the client has closed its side as well. One that keeps a
+        connection for later does not look at it before, and would hold up the end of the process.
+        """
+        super().shutdown()
+        if self.scheme == "https" and self.transport.is_closing():
+            self.loop.call_later(_PARTING_SECONDS, self.transport.abort)
 
     def _begin_head(self) -> None:
         self._end_head()

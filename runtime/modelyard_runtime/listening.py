@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator
 
 import uvicorn
@@ -43,7 +44,9 @@ def bind_port(host: str, port: int) -> socket.socket:
 class Listener(uvicorn.Server):
     """A uvicorn server whose phases are driven from outside."""
 
-    def __init__(self, app: ASGIApp, port: socket.socket) -> None:
+    def __init__(
+        self, app: ASGIApp, port: socket.socket, *, tls: ssl.SSLContext | None = None
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -56,6 +59,7 @@ class Listener(uvicorn.Server):
                 proxy_headers=False,
                 backlog=_BACKLOG,
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                ssl_context_factory=(lambda _config, _default: tls) if tls is not None else None,
             )
         )
         self._port = port

@@ -5,12 +5,14 @@ import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 import aiohttp
 
 from modelyard_cli.errors import CommandFailed
+from modelyard_cli.plugin.entry import KEY_VARIABLE, Entry
 from modelyard_cli.plugin.forwarding import Reach, Tunnel, forwarded
 from modelyard_cli.plugin.headline import Mood, find_headline
 from modelyard_cli.plugin.model import Model
@@ -21,13 +23,15 @@ from modelyard_cli.plugin.question import (
     render_answer,
     tell_error,
 )
+from modelyard_cli.plugin.text import clean
 
 Begin = Callable[[], Awaitable[None]]
 
 _QUIET_SECONDS: Final = 2.0
 _AGAIN_SECONDS: Final = 10.0
 _CONNECT_SECONDS: Final = 10.0
-_ERROR, _FULL = 400, 429
+_ERROR, _UNAUTHORIZED, _FULL = 400, 401, 429
+_OPEN: Final = Entry()
 
 
 class _Refused(Exception):
@@ -36,6 +40,15 @@ class _Refused(Exception):
     def __init__(self, status: int, answer: bytes, retry_after: str) -> None:
         super().__init__(status)
         self.status, self.answer, self.retry_after = status, answer, retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """An open way to the model."""
+
+    session: aiohttp.ClientSession
+    base: str
+    entry: Entry
 
 
 class _Progress:
@@ -58,7 +71,9 @@ class _Progress:
             print(f"{self.what} … {waited:.0f} s", file=sys.stderr, flush=True)
 
 
-async def ask(model: Model, question: Question, reach: Reach, *, silence_seconds: float) -> None:
+async def ask(
+    model: Model, question: Question, reach: Reach, entry: Entry = _OPEN, *, silence_seconds: float
+) -> None:
     """Ask, and print the answer.
 
     Raises:
@@ -67,14 +82,19 @@ async def ask(model: Model, question: Question, reach: Reach, *, silence_seconds
     _check_serving(model)
     async with (
         _progress(f"Opening a tunnel to {model.name}") as progress,
-        forwarded(reach, model.namespace, model.name) as tunnel,
+        forwarded(reach, model.namespace, model.name, entry.port) as tunnel,
     ):
         progress.what = f"Waiting for the answer of {model.name}"
-        await exchange(tunnel, question, progress.end, silence_seconds=silence_seconds)
+        await exchange(tunnel, question, progress.end, entry, silence_seconds=silence_seconds)
 
 
 async def exchange(
-    tunnel: Tunnel, question: Question, begin: Begin, *, silence_seconds: float
+    tunnel: Tunnel,
+    question: Question,
+    begin: Begin,
+    entry: Entry = _OPEN,
+    *,
+    silence_seconds: float,
 ) -> None:
     """Send the question and print what comes; `begin` is called before the first of it.
 
@@ -85,8 +105,9 @@ async def exchange(
         total=None, sock_connect=_CONNECT_SECONDS, sock_read=silence_seconds
     )
     with _translated(tunnel, silence_seconds):
-        async with aiohttp.ClientSession(timeout=limits) as session:
-            await _ask_or_fall_back(session, tunnel, question, begin)
+        async with aiohttp.ClientSession(timeout=limits, headers=entry.headers) as session:
+            line = _Line(session, f"{entry.scheme}://{tunnel.address}", entry)
+            await _ask_or_fall_back(line, question, begin)
 
 
 def _check_serving(model: Model) -> None:
@@ -114,8 +135,7 @@ def _translated(tunnel: Tunnel, silence_seconds: float) -> Iterator[None]:
     try:
         yield
     except _Refused as refused:
-        cure = "It is full: try again" if refused.status == _FULL else ""
-        cure += f" in {refused.retry_after} s." if cure and refused.retry_after else ""
+        cure = _find_cure(refused)
         raise CommandFailed(
             f"the model answers {refused.status}: {tell_error(refused.answer)}", cure=cure
         ) from refused
@@ -124,6 +144,11 @@ def _translated(tunnel: Tunnel, silence_seconds: float) -> Iterator[None]:
             f"the model was silent for {silence_seconds:g} s",
             cure="Give it longer with --timeout, or look at `kubectl modelyard explain`.",
         ) from error
+    except aiohttp.ClientSSLError as error:
+        raise CommandFailed(
+            f"the model's certificate is not accepted ({clean(str(error))})",
+            cure="Is --ca of the authority that has signed it?",
+        ) from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
         why = tunnel.complaints[-1] if tunnel.complaints else f"{type(error).__name__} {error}"
         raise CommandFailed(
@@ -131,24 +156,32 @@ def _translated(tunnel: Tunnel, silence_seconds: float) -> Iterator[None]:
         ) from error
 
 
-async def _ask_or_fall_back(
-    session: aiohttp.ClientSession, tunnel: Tunnel, question: Question, begin: Begin
-) -> None:
+def _find_cure(refused: _Refused) -> str:
+    if refused.status == _UNAUTHORIZED:
+        return f"Give a key that is in force: {KEY_VARIABLE} in the environment, or --key."
+    if refused.status != _FULL:
+        return ""
+    return "It is full: try again" + (
+        f" in {refused.retry_after} s." if refused.retry_after else ""
+    )
+
+
+async def _ask_or_fall_back(line: _Line, question: Question, begin: Begin) -> None:
     try:
-        await _ask(session, tunnel, question, begin)
+        await _ask(line, question, begin)
     except _Refused as refused:
         if question.fallback is None or not is_chat_refused(refused.status, refused.answer):
             raise
-        await _ask(session, tunnel, question.fallback, begin)
+        await _ask(line, question.fallback, begin)
 
 
-async def _ask(
-    session: aiohttp.ClientSession, tunnel: Tunnel, question: Question, begin: Begin
-) -> None:
-    url = f"http://{tunnel.address}{question.path}"
+async def _ask(line: _Line, question: Question, begin: Begin) -> None:
     data = None if question.body is None else json.dumps(question.body).encode()
     headers = {"Content-Type": "application/json"} if data is not None else {}
-    async with session.request(question.method, url, data=data, headers=headers) as response:
+    options = {"data": data, "headers": headers, **line.entry.build_options()}
+    async with line.session.request(
+        question.method, f"{line.base}{question.path}", **options
+    ) as response:
         if response.status >= _ERROR:
             wait = response.headers.get("Retry-After", "")
             raise _Refused(response.status, await response.read(), wait)

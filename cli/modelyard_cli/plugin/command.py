@@ -143,12 +143,27 @@ def _add_try(commands: "Commands") -> None:
     parser = _add_command(commands, "try", "ask a model", _TRY_EPILOG)
     parser.add_argument("name", metavar="NAME", type=_parse_name, help="the ModelDeployment")
     parser.add_argument(
-        "text", metavar="TEXT", nargs="?", help="what to ask; - reads it from stdin"
+        "text",
+        metavar="TEXT",
+        nargs="?",
+        help="what to ask; - reads it from stdin; a JSON object is the body of /predict",
     )
     parser.add_argument("--raw", action="store_true", help="print the answer's JSON")
     parser.add_argument("--path", help="another route of the model, instead of TEXT")
     parser.add_argument(
         "--body", help="JSON to post there; - reads it from stdin; else it is a GET"
+    )
+    parser.add_argument(
+        "--key",
+        default="",
+        help="API key, where the model asks for one (default: $MODELYARD_API_KEY)",
+    )
+    parser.add_argument(
+        "--ca",
+        default="",
+        metavar="FILE",
+        help="verify a model's certificate by these authorities (default: not, since the tunnel "
+        "ends on this machine)",
     )
     parser.add_argument(
         "--timeout",

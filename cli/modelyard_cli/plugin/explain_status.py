@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
+from modelyard_api.fetch import is_digest
 from modelyard_api.meta import Condition, Reason
 from modelyard_api.v1alpha1 import HistoryEntry, Revision, ScalingMode, Spec
 from modelyard_cli.plugin.headline import Headline
@@ -119,11 +120,17 @@ def tell_device(model: Model, columns: int) -> Iterator[str]:
         clean(device.dtype),
         f"{facts.parameters / _MILLION:.0f} million parameters" if facts.parameters else "",
         f"{facts.size_bytes / _GIBI:.2f} GiB" if facts.size_bytes else "",
-        f"commit {_shorten(facts.resolved_revision)}" if facts.resolved_revision else "",
+        _tell_revision(facts.resolved_revision),
     )
     text = ", ".join(part for part in told if part)
     if text:
         yield from wrap(text, columns, first=_IN, later=_IN)
+
+
+def _tell_revision(revision: str) -> str:
+    """Of a bucket it is no commit, and people compare it with the digest that they computed."""
+    kind = "digest" if is_digest(revision) else "commit"
+    return f"{kind} {_shorten(revision)}" if revision else ""
 
 
 def _shorten(revision: str) -> str:

@@ -32,13 +32,15 @@ class Reach:
     kubeconfig: str = ""
     context: str = ""
 
-    def build_command(self, kubectl: str, namespace: str, service: str) -> list[str]:
+    def build_command(
+        self, kubectl: str, namespace: str, service: str, port: int = SERVICE_PORT
+    ) -> list[str]:
         """Return the command. kubectl chooses the port, and a ready pod before others."""
         login = (("--kubeconfig", self.kubeconfig), ("--context", self.context))
         return [
             *(kubectl, "port-forward", "--address=127.0.0.1"),
             *(f"{option}={value}" for option, value in login if value),
-            *("-n", namespace, f"service/{service}", f":{SERVICE_PORT}"),
+            *("-n", namespace, f"service/{service}", f":{port}"),
         ]
 
 
@@ -51,7 +53,9 @@ class Tunnel:
 
 
 @asynccontextmanager
-async def forwarded(reach: Reach, namespace: str, service: str) -> AsyncIterator[Tunnel]:
+async def forwarded(
+    reach: Reach, namespace: str, service: str, port: int = SERVICE_PORT
+) -> AsyncIterator[Tunnel]:
     """Open a tunnel; it is closed, and kubectl has ended, when the block is left.
 
     Raises:
@@ -60,7 +64,7 @@ async def forwarded(reach: Reach, namespace: str, service: str) -> AsyncIterator
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         raise CommandFailed("there is no kubectl in PATH", cure="Install it: it makes the tunnel.")
-    command = reach.build_command(kubectl, namespace, service)
+    command = reach.build_command(kubectl, namespace, service, port)
     # In our own process group: a login program of the kubeconfig may want the terminal.
     process = await asyncio.create_subprocess_exec(
         *command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE

@@ -14,6 +14,8 @@ Json = dict[str, Any]
 #: Enough for an answer to a try, and an end to a small model's ramblings.
 _MAX_TOKENS: Final = 512
 _LABELS: Final = 5
+#: Tasks that answer with the best of many, and tell more of them when asked.
+_RANKING: Final = frozenset({Task.FILL_MASK, Task.TEXT_CLASSIFICATION})
 _NUMBERS: Final = 6
 _DATA: Final = b"data:"
 _BAD_REQUEST: Final = 400
@@ -45,13 +47,27 @@ class Piece:
 
 
 def form_question(task: str, model_name: str, text: str, *, is_raw: bool) -> Question:
-    """Return what to ask a model of that task. `/predict` fits every task, also an unknown one."""
+    """Return what to ask a model of that task. `/predict` fits every task, also an unknown one.
+
+    A JSON object is a body as it is, for tasks that take more than a text.
+    """
     if task == Task.TEXT_GENERATION:
         return _form_chat(model_name, text, is_raw=is_raw)
     if task == Task.EMBEDDINGS:
         return Question("/v1/embeddings", {"model": model_name, "input": text}, is_raw)
-    labels = {"top_k": _LABELS} if task == Task.TEXT_CLASSIFICATION else {}
+    body = _parse_object(text)
+    if body is not None:
+        return Question("/predict", body, is_raw)
+    labels = {"top_k": _LABELS} if task in _RANKING else {}
     return Question("/predict", {"text": text, **labels}, is_raw)
+
+
+def _parse_object(text: str) -> Json | None:
+    try:
+        body = json.loads(text) if text.lstrip().startswith("{") else None
+    except ValueError:
+        return None  # a text that begins like one
+    return body if isinstance(body, dict) else None
 
 
 def _form_chat(model_name: str, text: str, *, is_raw: bool) -> Question:
@@ -138,9 +154,15 @@ def _tell_answer(body: Json) -> str:
         return _tell_vector(body["embedding"])
     if "label" in body:
         ranked = body.get("top") or [body]
-        rows = [[clean(str(each["label"])), f"{each['score']:.4f}"] for each in ranked]
-        return "\n".join(align(rows))
+        return _tell_ranking(ranked, "label")
+    if "masks" in body:
+        return "\n\n".join(_tell_ranking(mask, "token") for mask in body["masks"])
     return clean_block(body["text"])
+
+
+def _tell_ranking(ranked: Sequence[Json], name: str) -> str:
+    rows = [[clean(str(each[name])), f"{each['score']:.4f}"] for each in ranked]
+    return "\n".join(align(rows))
 
 
 def _tell_vector(vector: Sequence[float]) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from modelyard_cli.errors import CommandFailed
 from modelyard_cli.plugin.asking import ask
+from modelyard_cli.plugin.entry import KEY_VARIABLE, form_entry
 from modelyard_cli.plugin.explain_screen import render_explanation
 from modelyard_cli.plugin.forwarding import Reach
 from modelyard_cli.plugin.ls_screen import render_json, render_table
@@ -105,8 +106,10 @@ async def _try(options: argparse.Namespace, text: str, other: Question | None) -
     question = other or form_question(
         model.task, model.status.model_name or model.name, text, is_raw=options.raw
     )
+    key = options.key or os.environ.get(KEY_VARIABLE, "")
+    entry = form_entry(model, key=key, authority=options.ca)
     reach = Reach(options.kubeconfig, options.context)
-    await ask(model, question, reach, silence_seconds=options.timeout)
+    await ask(model, question, reach, entry, silence_seconds=options.timeout)
 
 
 def _read_inputs(options: argparse.Namespace) -> tuple[str, Question | None]:

@@ -3,9 +3,11 @@
 import logging
 import time
 from collections.abc import Callable, Collection
+from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from modelyard_runtime.accounts.trickle import Trickle
 from modelyard_runtime.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -30,6 +32,7 @@ class Access:
         self._metrics = metrics
         self._unobserved = unobserved
         self._clock = clock
+        self._refused = Trickle()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and note how it ended."""
@@ -51,10 +54,19 @@ class Access:
         try:
             await self._app(scope, receive, observe)
         finally:
-            self._note(scope, status if is_complete else CLIENT_LEFT, self._clock() - started)
+            now = self._clock()
+            # Anybody can be refused, as often as they like: that must not fill the log.
+            is_refused = status == HTTPStatus.UNAUTHORIZED
+            unlogged = self._refused.take(now) if is_refused else 0
+            self._note(
+                scope, status if is_complete else CLIENT_LEFT, now - started, unlogged=unlogged
+            )
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+    def _note(self, scope: Scope, status: int, seconds: float, *, unlogged: int | None) -> None:
+        """Count a request, and log it; with the number of those before it that were not logged."""
         self._metrics.count_request(code=status, seconds=seconds)
+        if unlogged is None:
+            return
         _log.info(
             "request",
             extra={
@@ -62,5 +74,6 @@ class Access:
                 "path": scope["path"][:_MAX_PATH],
                 "status": status,
                 "seconds": round(seconds, 6),
+                **({"unlogged": unlogged} if unlogged else {}),
             },
         )

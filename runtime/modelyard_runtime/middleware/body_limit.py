@@ -1,43 +1,74 @@
-"""Bodies are bounded in size and in time, and refused as soon as one of the bounds is passed.
+"""Bodies are bounded in size, alone and together, and in time: what passes a bound is refused.
 
 Starlette's own limit answers in plain text where a route does not read the body, and closes the
 connection under a client that is still sending, which then often sees a reset and no answer.
 """
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from modelyard_runtime.errors import Overloaded
+
 #: A refused client may go on sending for so long before its connection is closed.
 _LINGER_SECONDS = 2.0
 
 
-class BodyLimit:
-    """Raises HTTPException 413 or 408 where the app reads a body that is too large or too slow."""
+@dataclass(slots=True)
+class _Room:
+    """What is left for the bodies of all requests inside."""
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, seconds: float) -> None:
+    free_bytes: int
+
+
+class BodyLimit:
+    """Raises HTTPException 413 or 408 where the app reads a body that is too large or too slow.
+
+    It raises Overloaded where the bodies of all requests inside are more than `max_together`.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_bytes: Callable[[], int],
+        seconds: float,
+        max_together: int,
+    ) -> None:
         self._app = app
         self._max_bytes = max_bytes
         self._seconds = seconds
+        self._room = _Room(max_together)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, its body guarded."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        guard = _Guard(receive, send, max_bytes=self._max_bytes, seconds=self._seconds)
+        guard = _Guard(
+            receive, send, room=self._room, max_bytes=self._max_bytes(), seconds=self._seconds
+        )
         guard.check_declared(Headers(scope=scope).get("content-length", ""))
-        await self._app(scope, guard.receive, guard.send)
+        try:
+            await self._app(scope, guard.receive, guard.send)
+        finally:
+            guard.leave()
 
 
 class _Guard:
     """Watches one body."""
 
-    def __init__(self, receive: Receive, send: Send, *, max_bytes: int, seconds: float) -> None:
+    def __init__(
+        self, receive: Receive, send: Send, *, room: _Room, max_bytes: int, seconds: float
+    ) -> None:
         self._receive = receive
         self._send = send
+        self._room = room
+        self._taken_bytes = 0
         self._max_bytes = max_bytes
         self._deadline = asyncio.get_running_loop().time() + seconds
         self._received_bytes = 0
@@ -62,7 +93,13 @@ class _Guard:
         self._received_bytes += len(message.get("body", b""))
         self._is_complete = not message.get("more_body", False)
         self._check_size()
+        self._take(len(message.get("body", b"")))
         return message
+
+    def leave(self) -> None:
+        """Give back the room of this body."""
+        self._room.free_bytes += self._taken_bytes
+        self._taken_bytes = 0
 
     async def send(self, message: Message) -> None:
         if not self._is_refused:
@@ -77,6 +114,15 @@ class _Guard:
         if self._received_bytes > self._max_bytes:
             self._is_refused = True
             raise HTTPException(413, f"The body is larger than {self._max_bytes} bytes.")
+
+    def _take(self, count: int) -> None:
+        if count > self._room.free_bytes:
+            self._is_refused = True
+            # At once, or requests that come together would all be refused.
+            self.leave()
+            raise Overloaded("The server has too many large requests inside; try again soon.")
+        self._room.free_bytes -= count
+        self._taken_bytes += count
 
     async def _send_and_linger(self, message: Message) -> None:
         """Send the answer, then read on for a while: closing at once would reset the client."""

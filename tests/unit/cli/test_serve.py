@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from modelyard_api.serving import ServingConfig, decode_config
+from modelyard_api.serving import AccessConfig, ServingConfig, decode_config
 from modelyard_api.v1alpha1 import DType, Expectation, Format, Task, Verify, VerifyRequest
 from modelyard_cli import serve
 from modelyard_cli.__main__ import main
@@ -44,7 +44,18 @@ def test_it_becomes_the_runtime_of_that_folder(folder, started, capsys):
     with pytest.raises(Started):
         main(
             [
-                *("serve", str(folder), "--name", "a$b", "--port", "0", "--internal-port", "0"),
+                *(
+                    "serve",
+                    str(folder),
+                    "--name",
+                    "a$b",
+                    "--port",
+                    "0",
+                    "--internal-port",
+                    "0",
+                    "--grpc-port",
+                    "0",
+                ),
                 *("--task", "embeddings", "--format", "transformers", "--dtype", "float32"),
             ]
         )
@@ -65,6 +76,7 @@ def test_it_becomes_the_runtime_of_that_folder(folder, started, capsys):
     assert ours == {
         "MODELYARD_HOST": "127.0.0.1",
         "MODELYARD_PORT": "0",
+        "MODELYARD_GRPC_PORT": "0",
         "MODELYARD_INTERNAL_PORT": "0",
         "MODELYARD_LOG_FORMAT": "text",
         "MODELYARD_LAME_DUCK_SECONDS": "0",
@@ -72,6 +84,48 @@ def test_it_becomes_the_runtime_of_that_folder(folder, started, capsys):
     }
     assert environment["PATH"] == os.environ["PATH"]
     assert "Serving 'a$b'" in capsys.readouterr().out
+
+
+def test_code_of_the_model_reaches_the_runtime(folder, started, capsys):
+    with pytest.raises(Started):
+        main(
+            [
+                *("serve", str(folder), "--port", "0", "--internal-port", "0", "--grpc-port", "0"),
+                *("--task", "predict", "--entrypoint", "net:Net", "--allow-code"),
+            ]
+        )
+    config = decode_config(started[0][2]["MODELYARD_CONFIG"])
+    assert (config.entrypoint, config.allow_code) == ("net:Net", True)
+    assert '{"inputs": [[1.0, 2.0, 3.0, 4.0]]}' in capsys.readouterr().out
+
+
+def test_who_may_ask_reaches_the_runtime(folder, started, tmp_path, capsys):
+    keys, tls = tmp_path / "keys", tmp_path / "my tls"
+    for path in (keys, tls):
+        path.mkdir()
+    with pytest.raises(Started):
+        main(
+            [
+                *("serve", str(folder), "--port", "0", "--internal-port", "0", "--grpc-port", "0"),
+                *("--grpc-port", "0", "--keys", str(keys), "--tls", str(tls), "--audit"),
+            ]
+        )
+    assert decode_config(started[0][2]["MODELYARD_CONFIG"]).access == AccessConfig(
+        keys_path=str(keys), tls_path=str(tls), audit=True
+    )
+    shown = capsys.readouterr().out
+    assert f"curl --cacert '{tls}/tls.crt' https://127.0.0.1:0/readyz\n" in shown
+    assert 'https://127.0.0.1:0/predict -H "Authorization: Bearer $MODELYARD_API_KEY" ' in shown
+
+
+@pytest.mark.parametrize("option", ["--keys", "--tls"])
+def test_a_folder_of_secrets_that_is_not_there(folder, started, option, tmp_path, capsys):
+    assert main(["serve", str(folder), option, str(tmp_path / "none")]) == 1
+    assert capsys.readouterr().err == (
+        f"modelyard: {option}: there is no folder '{tmp_path}/none'\n"
+        "  docs/access.md says what is in it.\n"
+    )
+    assert started == []
 
 
 def test_the_model_is_called_like_its_folder(folder, started, monkeypatch):
@@ -93,7 +147,7 @@ def test_the_check_in_the_help_is_one_and_reaches_the_runtime(folder, started, t
     with pytest.raises(Started):
         main(
             [
-                *("serve", str(folder), "--port", "0", "--internal-port", "0"),
+                *("serve", str(folder), "--port", "0", "--internal-port", "0", "--grpc-port", "0"),
                 *("--verify", str(file)),
             ]
         )
@@ -166,11 +220,11 @@ def test_an_empty_folder(tmp_path, capsys):
     )
 
 
-@pytest.mark.parametrize("option", ["--port", "--internal-port"])
+@pytest.mark.parametrize("option", ["--port", "--grpc-port", "--internal-port"])
 def test_a_taken_port_is_named_with_a_free_one(folder, started, option, capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ports = {"--port": "0", "--internal-port": "0", option: str(port)}
+        ports = {"--port": "0", "--grpc-port": "0", "--internal-port": "0", option: str(port)}
         assert main(["serve", str(folder), *[x for pair in ports.items() for x in pair]]) == 1
     first, second = capsys.readouterr().err.splitlines()
     assert first == (

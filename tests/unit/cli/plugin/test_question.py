@@ -31,12 +31,27 @@ PLAIN = Question("/predict", {"text": "hi"})
         ("text-generation", CHAT),
         ("embeddings", Question("/v1/embeddings", {"model": "m", "input": "hi"})),
         ("text-classification", Question("/predict", {"text": "hi", "top_k": 5})),
+        ("fill-mask", Question("/predict", {"text": "hi", "top_k": 5})),
         ("", PLAIN),
         ("of-a-newer-version", PLAIN),
     ],
 )
 def test_the_route_follows_the_task(task, question):
     assert form_question(task, "m", "hi", is_raw=False) == question
+
+
+@pytest.mark.parametrize(
+    ("text", "body"),
+    [
+        ('{"question": "Who?", "context": "Me."}', {"question": "Who?", "context": "Me."}),
+        (' {"image": "aGk="}', {"image": "aGk="}),
+        ("{no JSON", {"text": "{no JSON"}),
+        ("[1]", {"text": "[1]"}),
+    ],
+)
+def test_a_json_object_is_the_body(text, body):
+    question = form_question("question-answering", "m", text, is_raw=False)
+    assert (question.path, question.body) == ("/predict", body)
 
 
 def test_raw_chats_do_not_stream():
@@ -56,6 +71,14 @@ def test_any_other_route_can_be_asked(body, method, sent):
     ("answer", "text"),
     [
         (
+            {
+                "token": "cat",
+                "score": 0.5,
+                "masks": [[{"token": "cat", "score": 0.5}, {"token": "a", "score": 0.25}]],
+            },
+            "cat  0.5000\na    0.2500",
+        ),
+        (
             {"data": [{"embedding": [3.0, 4.0, 0, 0, 0, 0, 0]}]},
             "7 dimensions, length 5.000\n[3.0000, 4.0000, 0.0000, 0.0000, 0.0000, 0.0000, …]",
         ),
@@ -72,7 +95,15 @@ def test_any_other_route_can_be_asked(body, method, sent):
         ({"text": "a\x07b\nc"}, "a\\x07b\nc"),
         ({"unheard": "of\x9b"}, '{\n  "unheard": "of\\u009b"\n}'),
     ],
-    ids=["an embedding", "another", "a label", "labels", "a text", "anything else"],
+    ids=[
+        "candidates for a mask",
+        "an embedding",
+        "another",
+        "a label",
+        "labels",
+        "a text",
+        "anything else",
+    ],
 )
 def test_answers_for_people(answer, text):
     assert render_answer(PLAIN, json.dumps(answer, ensure_ascii=False).encode()) == text

@@ -1,0 +1,1 @@
+"""Who may ask, and over what kind of connection: API keys and a certificate, both renewable."""

@@ -1,0 +1,29 @@
+"""What `explain` says of the model itself."""
+
+import pytest
+
+from modelyard_cli.plugin.explain_status import tell_device
+from modelyard_cli.plugin.model import parse_model
+
+
+def build_model(revision):
+    return parse_model(
+        {
+            "metadata": {"name": "qwen", "namespace": "team", "uid": "u", "generation": 1},
+            "spec": {"model": {"uri": "s3://models/qwen"}},
+            "status": {"device": {"actual": "cpu"}, "model": {"resolvedRevision": revision}},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("revision", "expected"),
+    [
+        ("0123456789abcdef0123456789abcdef01234567", "runs on cpu, commit 0123456789ab"),
+        ("3a6eb0790f39ac87" * 4, "runs on cpu, digest 3a6eb0790f39"),
+        ("", "runs on cpu"),
+    ],
+    ids=["of a hub", "of a bucket", "of an image"],
+)
+def test_the_revision_is_called_what_it_is(revision, expected):
+    assert list(tell_device(build_model(revision), 80)) == [f"  {expected}"]
