@@ -1,8 +1,8 @@
 """FetchConfig v1: what the operator tells the downloader (`python -m modelyard_runtime fetch`).
 
 It travels as one JSON document in the environment variable MODELYARD_FETCH of the model pod's init
-container, as ServingConfig does for the runtime. A token never travels in it: the Secret is mounted
-as files.
+container, as ServingConfig does for the runtime. No token or key travels in it: the Secret is
+mounted as files.
 """
 
 import re
@@ -14,9 +14,14 @@ from pydantic import AfterValidator, Field
 
 from modelyard_api.document import Document
 from modelyard_api.meta import DEFAULT_HUB, DOWNLOAD_PATH, SECRET_PATH
+from modelyard_api.v1alpha1 import Format
 
 #: What stands before the repository in the uri of a model on a hub.
 HUB_SCHEME = "hf://"
+#: What stands before the bucket in the uri of a model in S3.
+S3_SCHEME = "s3://"
+#: What each pod fetches for itself.
+DOWNLOAD_SCHEMES = (HUB_SCHEME, S3_SCHEME)
 
 _URI = re.compile(
     r"hf://(?P<repository>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(?:/(?P<path>.+))?",
@@ -24,20 +29,28 @@ _URI = re.compile(
 )
 #: What a hub takes for no name: a mark at the end of a part, two in a row, or `.git`.
 _NO_REPOSITORY = re.compile(r"--|\.\.|[.-](/|$)|\.git$")
+_S3_URI = re.compile(
+    r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<path>.+))?", re.ASCII
+)
+#: What S3 takes for no bucket: two dots in a row, or an address.
+_NO_BUCKET = re.compile(r".*\.\.|\d+(\.\d+){3}$")
+_REGION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}|")
 _REVISION = re.compile(r"[A-Za-z0-9][\w./-]*", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
 @dataclass(frozen=True, slots=True)
-class HubSource:
-    """A repository of a hub; `path` is a file or folder in it, empty for all of it."""
+class ModelSource:
+    """A repository of a hub, or a bucket; `path` is a file or folder in it, empty for all."""
 
     repository: str
     path: str = ""
+    scheme: str = HUB_SCHEME
 
 
-def parse_hub_uri(uri: str) -> HubSource:
+def parse_hub_uri(uri: str) -> ModelSource:
     """Split `hf://ORG/NAME[/PATH]`.
 
     Raises:
@@ -53,7 +66,35 @@ def parse_hub_uri(uri: str) -> HubSource:
             f"{uri!r} is not hf://ORG/NAME or hf://ORG/NAME/FILE-OR-FOLDER, for example "
             "hf://Qwen/Qwen2.5-0.5B-Instruct"
         )
-    return HubSource(found["repository"], found["path"] or "")
+    return ModelSource(found["repository"], found["path"] or "")
+
+
+def parse_s3_uri(uri: str) -> ModelSource:
+    """Split `s3://BUCKET[/PATH]`.
+
+    Raises:
+        ValueError: it is not of that form.
+    """
+    found = _S3_URI.fullmatch(uri)
+    if (
+        found is None
+        or _NO_BUCKET.match(found["bucket"])
+        or (found["path"] and not is_plain_path(found["path"]))
+    ):
+        raise ValueError(
+            f"{uri!r} is not s3://BUCKET or s3://BUCKET/FOLDER-OR-FILE, for example "
+            "s3://models/qwen2.5-0.5b"
+        )
+    return ModelSource(found["bucket"], found["path"] or "", S3_SCHEME)
+
+
+def parse_uri(uri: str) -> ModelSource:
+    """Split the uri of a model that is fetched.
+
+    Raises:
+        ValueError: it is of no scheme that is fetched, or not of its scheme's form.
+    """
+    return parse_s3_uri(uri) if uri.startswith(S3_SCHEME) else parse_hub_uri(uri)
 
 
 def is_plain_path(path: str) -> bool:
@@ -67,8 +108,13 @@ def is_commit(revision: str) -> bool:
     return _COMMIT.fullmatch(revision) is not None
 
 
+def is_digest(revision: str) -> bool:
+    """Tell whether a revision is the SHA-256 of a manifest, as models in S3 have it."""
+    return _DIGEST.fullmatch(revision) is not None
+
+
 def _check_uri(uri: str) -> str:
-    parse_hub_uri(uri)
+    parse_uri(uri)
     return uri
 
 
@@ -93,21 +139,59 @@ def check_endpoint(endpoint: str) -> str:
     return endpoint.rstrip("/")
 
 
+def check_optional_endpoint(endpoint: str) -> str:
+    """Return an address as `check_endpoint` does, or nothing for nothing.
+
+    Raises:
+        ValueError: it is not http(s)://HOST[:PORT][/PATH].
+    """
+    return check_endpoint(endpoint) if endpoint else ""
+
+
+def check_region(region: str) -> str:
+    """Return the name of a region, which may be empty.
+
+    Raises:
+        ValueError: it is none; it becomes part of a host's name.
+    """
+    if not _REGION.fullmatch(region):
+        raise ValueError(f"{region!r} is no region, such as eu-central-1")
+    return region
+
+
+class S3Settings(Document):
+    """Where s3:// leads when the Secret does not say: nothing is AWS, in `DEFAULT_S3_REGION`.
+
+    Where `own_endpoints` is false, no Secret may lead elsewhere.
+    """
+
+    endpoint: Annotated[str, AfterValidator(check_optional_endpoint)] = ""
+    region: Annotated[str, AfterValidator(check_region)] = ""
+    own_endpoints: bool = True
+
+
 class FetchConfig(Document):
-    """What to fetch, from where, and where to. `patience_seconds`: how long without progress."""
+    """What to fetch, from where, and where to. `patience_seconds`: how long without progress.
+
+    `endpoint` is the hub's.
+    """
 
     version: Literal[1] = 1
     uri: Annotated[str, AfterValidator(_check_uri)]
     revision: Annotated[str, AfterValidator(_check_revision)] = ""
     endpoint: Annotated[str, AfterValidator(check_endpoint)] = DEFAULT_HUB
+    s3: S3Settings = S3Settings()
+    #: What the spec says of the model, where more than its safetensors or GGUF is wanted.
+    format: Format = Format.AUTO
+    entrypoint: str = ""
     destination: str = DOWNLOAD_PATH
     secret_path: str = SECRET_PATH
     patience_seconds: Annotated[int, Field(gt=0)] = 300
 
     @property
-    def source(self) -> HubSource:
+    def source(self) -> ModelSource:
         """The uri, split."""
-        return parse_hub_uri(self.uri)
+        return parse_uri(self.uri)
 
 
 def encode_config(config: FetchConfig) -> str:

@@ -62,6 +62,8 @@ GROUPS = {
         # clouds, which would double the build.
         Group("prometheus", tags="remove_all_sd"),
         Group("metrics-server"),
+        # The tests' alone: models come from a real S3 server.
+        Group("s3"),
         # Only where Docker is, and to check kind-config.yaml.
         Group("kind", packages=("tool", "./checkconfig")),
     )

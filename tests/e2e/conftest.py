@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from base64 import b64encode
 from contextlib import contextmanager
 
 import pytest
@@ -137,6 +138,28 @@ class Namespace:
         }
         self.kubectl("apply", "-f", "-", input=yaml.safe_dump(body))
 
+    def apply_model(self, name, **model):
+        """Apply a ModelDeployment of any `spec.model`."""
+        body = {
+            "apiVersion": "modelyard.dev/v1alpha1",
+            "kind": "ModelDeployment",
+            "metadata": {"name": name},
+            "spec": {"model": model, "resources": {"cpu": "100m"}},
+        }
+        self.kubectl("apply", "-f", "-", input=yaml.safe_dump(body))
+
+    def put_secret(self, name, entries, kind="Opaque"):
+        """Apply a Secret of these entries, texts by name; others of it are removed."""
+        body = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name},
+            "type": kind,
+            # Not stringData, of which nothing is ever removed.
+            "data": {key: b64encode(text.encode()).decode() for key, text in entries.items()},
+        }
+        self.kubectl("apply", "-f", "-", input=yaml.safe_dump(body))
+
     def get(self, kind, name):
         """The object, or None."""
         text = self.kubectl("get", kind, name, "-o", "yaml", "--ignore-not-found")
@@ -161,6 +184,16 @@ class Namespace:
 
     def describe(self, name):
         return self.kubectl("describe", MDL, name) + self.kubectl("get", "pods", "-o", "wide")
+
+    def wait_failure(self, name, reason):
+        """Wait until a model fails for a reason, and return what its status says."""
+        wait_for(
+            lambda: self.status(name).get("failure", {}).get("reason") == reason,
+            what=f"{name} fails with {reason}",
+            seconds=60,
+            told=lambda: self.describe(name),
+        )
+        return self.status(name)["failure"]
 
     def wait_ready(self, name, seconds=240):
         wait_for(

@@ -1,12 +1,10 @@
 """hf://: pods that download their model, from a hub that listens on the bridge."""
 
-import base64
 import json
 
 import pytest
 
 from tests.support.kubectl import MDL
-from tests.support.waiting import wait_for
 
 REPOSITORY = "acme/tiny"
 TOKEN = "hf_of-the-test"
@@ -20,34 +18,8 @@ def private_hub(hub, tiny):
     return hub
 
 
-def apply(namespace, name, **model):
-    body = {
-        "apiVersion": "modelyard.dev/v1alpha1",
-        "kind": "ModelDeployment",
-        "metadata": {"name": name},
-        "spec": {"model": model, "resources": {"cpu": "100m"}},
-    }
-    namespace.kubectl("apply", "-f", "-", input=json.dumps(body))
-
-
-def put_secret(namespace, name, **data):
-    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
-    body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": encoded}
-    namespace.kubectl("apply", "-f", "-", input=json.dumps(body))
-
-
-def wait_failure(namespace, name, reason):
-    wait_for(
-        lambda: namespace.status(name).get("failure", {}).get("reason") == reason,
-        what=f"{name} fails with {reason}",
-        seconds=60,
-        told=lambda: namespace.describe(name),
-    )
-    return namespace.status(name)["failure"]
-
-
 def test_a_branch_is_resolved_downloaded_and_served(namespace, hub):
-    apply(namespace, "tiny", uri=f"hf://{REPOSITORY}")
+    namespace.apply_model("tiny", uri=f"hf://{REPOSITORY}")
     namespace.wait_ready("tiny")
     status = namespace.status("tiny")
     assert status["model"]["resolvedRevision"] == hub.commit
@@ -62,7 +34,7 @@ def test_a_branch_that_moves_on_changes_nothing_until_it_is_asked_for(
     namespace, hub, tiny, tmp_path
 ):
     first = hub.publish("acme/moving", tiny)
-    apply(namespace, "moving", uri="hf://acme/moving")
+    namespace.apply_model("moving", uri="hf://acme/moving")
     namespace.wait_ready("moving")
     newer = tmp_path / "newer"
     newer.mkdir()
@@ -76,22 +48,22 @@ def test_a_branch_that_moves_on_changes_nothing_until_it_is_asked_for(
     )
     namespace.wait_ready("moving")
     assert namespace.status("moving")["model"]["resolvedRevision"] == first
-    apply(namespace, "moving", uri="hf://acme/moving", revision=second)
+    namespace.apply_model("moving", uri="hf://acme/moving", revision=second)
     namespace.wait_ready("moving")
     assert namespace.status("moving")["model"]["resolvedRevision"] == second
 
 
 def test_a_private_repository_needs_its_commit_and_a_token_of_that_host(namespace, private_hub):
     hub = private_hub
-    apply(namespace, "private", uri="hf://acme/private")
-    failure = wait_failure(namespace, "private", "Unauthorized")
+    namespace.apply_model("private", uri="hf://acme/private")
+    failure = namespace.wait_failure("private", "Unauthorized")
     assert "give its commit" in failure["hint"]
 
-    put_secret(namespace, "token", token=TOKEN)
+    namespace.put_secret("token", {"token": TOKEN})
     reference = {"secretRef": {"name": "token"}, "revision": hub.private_commit}
-    apply(namespace, "private", uri="hf://acme/private", **reference)
-    assert hub.host in wait_failure(namespace, "private", "SecretHostMismatch")["message"]
+    namespace.apply_model("private", uri="hf://acme/private", **reference)
+    assert hub.host in namespace.wait_failure("private", "SecretHostMismatch")["message"]
 
-    put_secret(namespace, "token", token=TOKEN, host=hub.host)
+    namespace.put_secret("token", {"token": TOKEN, "host": hub.host})
     namespace.kubectl("delete", "pods", "-l", "modelyard.dev/model=private", "--wait=false")
     namespace.wait_ready("private")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from modelyard_api.fetch import FetchConfig, encode_config
+from modelyard_api.fetch import S3_SCHEME, FetchConfig, S3Settings, encode_config
 from modelyard_api.meta import (
     DOWNLOAD_PATH,
     DOWNLOADED_FOLDER,
@@ -10,7 +10,7 @@ from modelyard_api.meta import (
     MODEL_PATH,
     SECRET_PATH,
 )
-from modelyard_api.v1alpha1 import Model
+from modelyard_api.v1alpha1 import Format, Model
 from modelyard_operator.desired.names import (
     FETCH_CONTAINER,
     MODEL_VOLUME,
@@ -23,6 +23,8 @@ Json = dict[str, Any]
 
 _SCRATCH_SIZE = "1Gi"
 _OCI = "oci://"
+#: Formats that are looked for whatever the spec says: their pods stay as they were rendered.
+_FETCHED_ANYWAY = frozenset({Format.TRANSFORMERS, Format.GGUF})
 #: What the download inherits of the container that serves.
 _SHARED_FIELDS = ("image", "imagePullPolicy", "securityContext", "terminationMessagePolicy")
 
@@ -75,7 +77,7 @@ def _build_model_volume(model: Model) -> Json:
 
 
 def _build_fetch(model: Model, policy: PlatformPolicy, container: Json, commit: str) -> Json:
-    config = FetchConfig(uri=model.uri, revision=commit, endpoint=policy.hugging_face.endpoint)
+    config = _build_config(model, policy, commit)
     mounts: list[Json] = [
         {"name": MODEL_VOLUME, "mountPath": DOWNLOAD_PATH},
         {"name": SCRATCH_VOLUME, "mountPath": "/tmp"},  # noqa: S108 - the pod's own
@@ -90,6 +92,18 @@ def _build_fetch(model: Model, policy: PlatformPolicy, container: Json, commit: 
         "resources": _without_devices(container["resources"]),
         "volumeMounts": mounts,
     }
+
+
+def _build_config(model: Model, policy: PlatformPolicy, commit: str) -> FetchConfig:
+    config = FetchConfig(
+        uri=model.uri,
+        revision=commit,
+        format=Format.AUTO if model.format in _FETCHED_ANYWAY else model.format,
+        entrypoint=model.entrypoint,
+    )
+    if model.uri.startswith(S3_SCHEME):
+        return config.model_copy(update={"s3": S3Settings(**policy.s3.model_dump())})
+    return config.model_copy(update={"endpoint": policy.hugging_face.endpoint})
 
 
 def _without_devices(resources: Json) -> Json:

@@ -1,1 +1,1 @@
-"""The downloader: brings a model from a hub onto a volume, whole and verified, or says why not."""
+"""The downloader: brings a model onto a volume, whole and verified, or says why not."""

@@ -1,9 +1,10 @@
 """What goes wrong on the way of a file, before it is known whether another try helps.
 
 RuntimeFault
-├── Transient        the network or the hub; the same request may work later
+├── Transient        the network or the server; the same request may work later
 │   └── RateLimited  the hub wants fewer requests
-└── Damaged          the file arrived, and is not what the hub said it would be
+├── Damaged          the file arrived, and is not what the list said it would be
+└── Changed          a file is another one than when it was listed
 """
 
 import errno
@@ -34,7 +35,11 @@ class RateLimited(Transient):
 
 
 class Damaged(RuntimeFault):
-    """A file whose length or hash is not what the hub said."""
+    """A file whose length or hash is not what the list said."""
+
+
+class Changed(RuntimeFault):
+    """A file that somebody replaced or removed after it was listed: only a new list helps."""
 
 
 def not_enough_disk(needed_bytes: int, free_bytes: int, folder: Path) -> CannotStart:

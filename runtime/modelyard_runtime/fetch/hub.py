@@ -17,15 +17,18 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, but
     hf_raise_for_status,
 )
 
+from modelyard_api.fetch import ModelSource
 from modelyard_api.meta import Reason
 from modelyard_runtime.errors import CannotStart
 from modelyard_runtime.fetch.faults import Damaged, Transient
 from modelyard_runtime.fetch.hub_errors import translated_hub_errors
-from modelyard_runtime.fetch.listing import HubFile, Listing
+from modelyard_runtime.fetch.listing import Listing, RemoteFile
 from modelyard_runtime.fetch.transfer import Body
 
 #: How we name ourselves in the user agent.
 _LIBRARY, _PART = "modelyard", "fetch"
+#: What a revision that is left out means.
+_DEFAULT_REVISION = "main"
 #: For each connection, and for each pause between two bytes.
 _TIMEOUT_SECONDS = 30.0
 _PARTIAL = 206
@@ -48,25 +51,27 @@ class Hub:
         origin = httpx2.URL(endpoint).origin
         set_client_factory(lambda: _build_client(_guard(origin)))
 
-    def resolve(self, repository: str, revision: str) -> str:
-        """Return the commit that a branch, tag or commit stands for.
+    def resolve(self, source: ModelSource, revision: str) -> str:
+        """Return the commit that a branch, tag or commit stands for; `main` where none is named.
 
         Raises:
             Transient: it may work later.
             CannotStart: the hub refuses.
         """
+        repository, revision = source.repository, revision or _DEFAULT_REVISION
         with self._translated(f"{repository} at {revision}"):
             return _read_commit(
                 self._api.model_info(repository, revision=revision, timeout=_TIMEOUT_SECONDS)
             )
 
-    def list_files(self, repository: str, commit: str) -> Listing:
+    def list_files(self, source: ModelSource, commit: str) -> Listing:
         """Return what the commit holds.
 
         Raises:
             Transient: it may work later.
             CannotStart: the hub refuses, or does not say sizes and hashes.
         """
+        repository = source.repository
         with self._translated(f"{repository} at {commit}"):
             info = self._api.model_info(
                 repository, revision=commit, files_metadata=True, timeout=_TIMEOUT_SECONDS
@@ -77,7 +82,9 @@ class Hub:
         return Listing(commit, files)
 
     @contextmanager
-    def open_body(self, repository: str, commit: str, file: HubFile, offset: int) -> Iterator[Body]:
+    def open_body(
+        self, source: ModelSource, commit: str, file: RemoteFile, offset: int
+    ) -> Iterator[Body]:
         """Ask for a file from an offset.
 
         Raises:
@@ -85,7 +92,7 @@ class Hub:
             Damaged: the hub has less of it than is here already.
             CannotStart: the hub refuses.
         """
-        url = hf_hub_url(repository, file.name, revision=commit, endpoint=self._endpoint)
+        url = hf_hub_url(source.repository, file.name, revision=commit, endpoint=self._endpoint)
         headers = build_hf_headers(
             token=self._token or False, library_name=_LIBRARY, library_version=_PART
         )
@@ -125,14 +132,14 @@ def _read_commit(info: ModelInfo) -> str:
     return str(info.sha)
 
 
-def _read_file(sibling: RepoSibling) -> HubFile:
+def _read_file(sibling: RepoSibling) -> RemoteFile:
     name, lfs = sibling.rfilename, sibling.lfs
     sha256 = lfs.sha256 if lfs is not None else ""
     size = lfs.size if lfs is not None else sibling.size
     blob_sha1 = "" if sha256 else sibling.blob_id or ""
     if size is None or not (sha256 or blob_sha1):
         raise ValueError(f"it gives no size or no hash of {name!r}")
-    return HubFile(name, size, sha256=sha256, blob_sha1=blob_sha1)
+    return RemoteFile(name, size, sha256=sha256, blob_sha1=blob_sha1)
 
 
 def _read_offset(response: httpx2.Response) -> int:

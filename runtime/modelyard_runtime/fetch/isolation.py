@@ -1,8 +1,9 @@
-"""Keeps huggingface_hub to what it is told: it reads much from the environment when imported."""
+"""Keeps huggingface_hub and obstore to what they are told: both read much from the environment."""
 
 from collections.abc import MutableMapping
 
-_FOREIGN = ("HF_", "HUGGINGFACE_", "HUGGING_FACE_", "TRANSFORMERS_")
+# obstore lets AWS_ENDPOINT_URL_S3 win over the endpoint that it is given.
+_FOREIGN = ("HF_", "HUGGINGFACE_", "HUGGING_FACE_", "TRANSFORMERS_", "AWS_")
 
 _SETTINGS = {
     # A token comes from the Secret or from nowhere.
@@ -18,7 +19,7 @@ _SETTINGS = {
 
 
 def isolate(environment: MutableMapping[str, str]) -> None:
-    """Take what would steer the library out of the environment, before it is imported."""
+    """Take what would steer the libraries out of the environment, before they are imported."""
     for name in [name for name in environment if name.startswith(_FOREIGN)]:
         del environment[name]
     environment.update(_SETTINGS)

@@ -9,6 +9,8 @@ from modelyard_api.meta import DEFAULT_SECRET_HOST, SECRET_HOST_KEY, SECRET_TOKE
 from modelyard_runtime.errors import CannotStart
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+#: What people call the value of a key.
+_NOUNS = {SECRET_TOKEN_KEY: "token"}
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
@@ -28,15 +30,15 @@ def read_secret(folder: Path) -> Secret | None:
     """
     if not folder.is_dir():
         return None
-    token = _read_key(folder, SECRET_TOKEN_KEY)
+    token = read_key(folder, SECRET_TOKEN_KEY)
     if not _TOKEN.fullmatch(token):
         raise CannotStart(
             Reason.UNAUTHORIZED,
-            _describe_no_token(folder, token),
+            describe_missing_key(folder, SECRET_TOKEN_KEY, has_text=bool(token)),
             hint="Make it anew: kubectl create secret generic NAME "
             f"--from-literal={SECRET_HOST_KEY}=HOST --from-literal={SECRET_TOKEN_KEY}=…",
         )
-    return Secret(token, _read_key(folder, SECRET_HOST_KEY) or DEFAULT_SECRET_HOST)
+    return Secret(token, read_key(folder, SECRET_HOST_KEY) or DEFAULT_SECRET_HOST)
 
 
 def require_host(secret: Secret, endpoint: str) -> None:
@@ -45,28 +47,38 @@ def require_host(secret: Secret, endpoint: str) -> None:
     Raises:
         CannotStart: SecretHostMismatch.
     """
+    require_same_host(secret.host, endpoint, what="token is")
+
+
+def require_same_host(host: str, endpoint: str, *, what: str) -> None:
+    """Refuse an endpoint on another host than the one that a Secret is for.
+
+    Raises:
+        CannotStart: SecretHostMismatch; `what` is of the Secret, `token is` for example.
+    """
     parts = urlsplit(endpoint)
     actual = (parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme])
-    if _split_host(secret.host, default_port=_DEFAULT_PORTS[parts.scheme]) == actual:
+    if _split_host(host, default_port=_DEFAULT_PORTS[parts.scheme]) == actual:
         return
     raise CannotStart(
         Reason.SECRET_HOST_MISMATCH,
-        f"The Secret's token is for {secret.host}, and the model would come from {parts.netloc}; "
-        "nothing was sent",
-        hint=f"If the token is meant for {parts.netloc}, say so in the Secret: its key "
+        f"The Secret's {what} for {host}, and the model would come from {parts.netloc}; nothing "
+        "was sent",
+        hint=f"If the {what} meant for {parts.netloc}, say so in the Secret: its key "
         f"{SECRET_HOST_KEY!r} must be {parts.netloc}.",
     )
 
 
-def _describe_no_token(folder: Path, token: str) -> str:
+def describe_missing_key(folder: Path, key: str, *, has_text: bool) -> str:
+    """Say what is wrong with a Secret whose key is missing, empty or of odd characters."""
     named = "Secret that spec.model.secretRef names"
-    if token:
-        return f"The key {SECRET_TOKEN_KEY!r} of the {named} has characters that no token has"
+    if has_text:
+        return f"The key {key!r} of the {named} has characters that no {_NOUNS.get(key, 'key')} has"
     # The mount is optional: the kubelet would wait in silence for a Secret that is not there. What
     # it mounts instead has only links of its own, whose names start with two dots.
     if all(path.name.startswith("..") for path in folder.iterdir()):
         return f"The {named} does not exist in this namespace, or is empty"
-    return f"The key {SECRET_TOKEN_KEY!r} of the {named} is missing or empty"
+    return f"The key {key!r} of the {named} is missing or empty"
 
 
 def _split_host(text: str, *, default_port: int) -> tuple[str, int]:
@@ -77,7 +89,12 @@ def _split_host(text: str, *, default_port: int) -> tuple[str, int]:
         return ("", 0)
 
 
-def _read_key(folder: Path, key: str) -> str:
+def read_key(folder: Path, key: str) -> str:
+    """Return a key's text without white space around it, empty where there is none.
+
+    Raises:
+        CannotStart: Unauthorized, when it cannot be read.
+    """
     try:
         return (folder / key).read_text().strip()
     except FileNotFoundError:

@@ -1,27 +1,36 @@
-"""Decides which files of a repository are fetched: what the loader takes, and nothing else.
+"""Decides which files of a source are fetched: what the loader takes, and nothing else.
 
-Safetensors come first, then GGUF. Pickles and code are never fetched. Files land where the loader
-looks for them: at the root, whatever folder of the repository they come from.
+Safetensors come first, then GGUF, then other formats. Pickles and code are fetched only where the
+spec names them. Files land where the loader looks for them: at the root, whatever folder they come
+from.
 """
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from modelyard_api.fetch import HUB_SCHEME, HubSource, is_plain_path
+from modelyard_api.fetch import HUB_SCHEME, S3_SCHEME, ModelSource, is_plain_path
 from modelyard_api.meta import Reason
 from modelyard_runtime.errors import CannotStart
-from modelyard_runtime.fetch.listing import HubFile
+from modelyard_runtime.fetch.listing import RemoteFile
+from modelyard_runtime.fetch.programs import Asked, find_companions, find_models
+from modelyard_runtime.fetch.unserved import (
+    CONVERT_HINT,
+    OTHER_WEIGHTS,
+    PICKLES,
+    name_source,
+    shorten,
+    unknown_path,
+    without_weights,
+)
 
 #: What stands beside the weights: configuration, tokenizers, vocabularies, chat templates.
 _SIDECARS = frozenset(
     {".json", ".txt", ".model", ".jinja", ".tiktoken", ".spm", ".vocab", ".bpe", ".codes"}
 )
-_PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
-_OTHER_WEIGHTS = frozenset(
-    {".h5", ".msgpack", ".onnx", ".ot", ".tflite", ".keras", ".pb", ".npz", ".mlmodel", ".nemo"}
-)
+#: Suffixes of what may be weights, served or not: a path that ends so is a file.
+WEIGHTS = frozenset({".safetensors", ".gguf"}) | PICKLES | OTHER_WEIGHTS
 #: Indexes of weights that are not fetched name files that will not be there.
 _FOREIGN_INDEX = re.compile(r"\.(bin|h5|msgpack)\.index(\.\w+)?\.json$")
 _GGUF_PART = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
@@ -33,42 +42,48 @@ _TRANSFORMERS_WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors$")
 _EXPORTS = frozenset({"onnx", "openvino", "coreml", "original", "mlx", "gguf", "tflite"})
 _TEMPLATES = "additional_chat_templates"
 _MAX_NAME_BYTES = 255
-_SHOWN = 12
 
-_CONVERT_HINT = (
-    "Convert the weights to safetensors: load the model where you trust it, save it with "
-    "model.save_pretrained(folder), and publish that; or choose a repository that has safetensors."
-)
-_FORMATS_HINT = "This runtime takes safetensors (transformers folders) and GGUF."
+_NOUNS = {HUB_SCHEME: "hub", S3_SCHEME: "bucket"}
+_ODD_NAME_HINTS = {
+    HUB_SCHEME: "No honest repository has such a name: check which hub the policy names, and what "
+    "the repository is.",
+    S3_SCHEME: "Check who writes to the bucket; remove or rename that object.",
+}
+_NOTHING = Asked()
 
 
 @dataclass(frozen=True, slots=True)
 class Selected:
     """A file of the repository, and its name in the model folder."""
 
-    file: HubFile
+    file: RemoteFile
     target: str
 
 
-def select_files(files: Sequence[HubFile], source: HubSource) -> tuple[Selected, ...]:
+def select_files(
+    files: Sequence[RemoteFile], source: ModelSource, asked: Asked = _NOTHING
+) -> tuple[Selected, ...]:
     """Return what to fetch for the source, in the order of the names.
 
     Raises:
         CannotStart: ModelNotFound, ModelUnsupported or ModelUnsafe, each with a hint.
     """
-    _refuse_odd_names(files)
+    _refuse_odd_names(files, source)
     named = next((file for file in files if file.name == source.path), None)
     if named is not None:
-        chosen = _select_by_name(files, named)
+        chosen = _select_by_name(files, named, asked)
     else:
         inside = _place(files, f"{source.path}/" if source.path else "")
         if source.path and not inside:
-            raise _unknown_path(files, source)
-        chosen = _select_folder(inside, source)
+            raise unknown_path([file.name for file in files], source)
+        chosen = _select_folder(inside, source, asked)
     return tuple(sorted(chosen, key=lambda one: one.target))
 
 
-def _select_folder(inside: Sequence[Selected], source: HubSource) -> list[Selected]:
+def _select_folder(inside: Sequence[Selected], source: ModelSource, asked: Asked) -> list[Selected]:
+    models = find_models([one.target for one in inside], asked)
+    if models and asked.is_explicit:
+        return _select_program(inside, models, source, asked)
     weights = _drop_duplicates([one for one in inside if _is_root_safetensors(one)])
     ggufs = [one for one in inside if _suffix(one) == ".gguf" and "mmproj" not in one.target]
     if weights:
@@ -76,18 +91,46 @@ def _select_folder(inside: Sequence[Selected], source: HubSource) -> list[Select
         return [*weights, *_sidecars(inside), *_parts(inside)]
     if ggufs:
         return [_single_gguf(ggufs, source)]
-    raise _without_weights(inside, source)
+    if models:
+        return _select_program(inside, models, source, asked)
+    raise without_weights([one.file.name for one in inside], source)
 
 
-def _select_by_name(files: Sequence[HubFile], named: HubFile) -> list[Selected]:
+def _select_program(
+    inside: Sequence[Selected], models: Sequence[str], source: ModelSource, asked: Asked
+) -> list[Selected]:
+    """Return a file that is the model, and what is beside it; it comes to the root."""
+    if len(models) > 1:
+        raise CannotStart(
+            Reason.MODEL_UNSUPPORTED,
+            f"{name_source(source)} holds {len(models)} models, and one pod serves one: "
+            f"{shorten(models)}",
+            hint="Name one in spec.model.uri, or call the one to serve model.",
+        )
+    needed = {*models, *find_companions([one.target for one in inside], models[0], asked)}
+    folder = f"{PurePosixPath(models[0]).parent}/".removeprefix("./")
+    chosen = [
+        Selected(one.file, one.target.removeprefix(folder))
+        for one in inside
+        if one.target in needed
+    ]
+    return [*chosen, *_sidecars(inside)]
+
+
+def _select_by_name(files: Sequence[RemoteFile], named: RemoteFile, asked: Asked) -> list[Selected]:
     path = PurePosixPath(named.name)
+    if asked.takes(path.name):
+        folder = f"{path.parent}/".removeprefix("./")
+        return _select_program(
+            _place(files, folder), [path.name], ModelSource("", named.name), asked
+        )
     if path.suffix.lower() == ".gguf":
         return [_whole_gguf(Selected(named, path.name))]
-    if path.suffix.lower() in _PICKLES:
+    if path.suffix.lower() in PICKLES:
         raise CannotStart(
             Reason.MODEL_UNSUPPORTED,
             f"{named.name} is a Python pickle; opening one can run any code",
-            hint=_CONVERT_HINT,
+            hint=CONVERT_HINT,
         )
     if path.suffix.lower() != ".safetensors" or _SAFETENSORS_PART.search(path.name):
         raise CannotStart(
@@ -99,12 +142,12 @@ def _select_by_name(files: Sequence[HubFile], named: HubFile) -> list[Selected]:
     beside = _place(files, folder)
     # transformers looks for this name; an index speaks of the other files.
     chosen = Selected(named, "model.safetensors")
-    _require_config(beside, [chosen], HubSource("", named.name))
+    _require_config(beside, [chosen], ModelSource("", named.name))
     sidecars = [one for one in _sidecars(beside) if not one.target.endswith(".index.json")]
     return [chosen, *sidecars, *_parts(beside)]
 
 
-def _place(files: Iterable[HubFile], prefix: str) -> list[Selected]:
+def _place(files: Iterable[RemoteFile], prefix: str) -> list[Selected]:
     return [
         Selected(file, file.name.removeprefix(prefix))
         for file in files
@@ -157,15 +200,15 @@ def _folder(one: Selected) -> str:
     return one.target.partition("/")[0]
 
 
-def _single_gguf(ggufs: Sequence[Selected], source: HubSource) -> Selected:
+def _single_gguf(ggufs: Sequence[Selected], source: ModelSource) -> Selected:
     if len(ggufs) > 1:
         names = [one.file.name for one in ggufs]
         raise CannotStart(
             Reason.MODEL_UNSUPPORTED,
-            f"{_uri(source)} holds {len(ggufs)} GGUF files, and one pod serves one: "
-            f"{_shorten(names)}",
-            hint=f"Name one in spec.model.uri, for example "
-            f"{_uri(HubSource(source.repository, names[0]))}.",
+            f"{name_source(source)} holds {len(ggufs)} GGUF files, and one pod serves one: "
+            f"{shorten(names)}",
+            hint="Name one in spec.model.uri, for example "
+            f"{name_source(replace(source, path=names[0]))}.",
         )
     one = _whole_gguf(ggufs[0])
     return Selected(one.file, PurePosixPath(one.target).name)
@@ -182,22 +225,21 @@ def _whole_gguf(one: Selected) -> Selected:
     return one
 
 
-def _refuse_odd_names(files: Iterable[HubFile]) -> None:
+def _refuse_odd_names(files: Iterable[RemoteFile], source: ModelSource) -> None:
     for file in files:
         parts = file.name.split("/")
         too_long = any(len(part.encode(errors="replace")) > _MAX_NAME_BYTES for part in parts)
         if too_long or not is_plain_path(file.name):
             raise CannotStart(
                 Reason.MODEL_UNSAFE,
-                f"The hub lists a file with the name {file.name[:200]!r}, which could leave the "
-                "model folder",
-                hint="No honest repository has such a name: check which hub the policy names, and "
-                "what the repository is.",
+                f"The {_NOUNS[source.scheme]} lists a file with the name {file.name[:200]!r}, "
+                "which could leave the model folder",
+                hint=_ODD_NAME_HINTS[source.scheme],
             )
 
 
 def _require_config(
-    inside: Iterable[Selected], weights: Sequence[Selected], source: HubSource
+    inside: Iterable[Selected], weights: Sequence[Selected], source: ModelSource
 ) -> None:
     names = {one.target for one in inside}
     if "config.json" in names:
@@ -205,69 +247,12 @@ def _require_config(
     if "adapter_config.json" in names:
         raise CannotStart(
             Reason.MODEL_UNSUPPORTED,
-            f"{_uri(source)} is an adapter (adapter_config.json), not a whole model",
+            f"{name_source(source)} is an adapter (adapter_config.json), not a whole model",
             hint="Merge it into its base model (merge_and_unload in peft) and publish the result.",
         )
     raise CannotStart(
         Reason.MODEL_NOT_FOUND,
-        f"{_uri(source)} has weights ({weights[0].file.name}) but no config.json beside them",
+        f"{name_source(source)} has weights ({weights[0].file.name}) but no config.json beside "
+        "them",
         hint="Choose a repository or folder in the layout of transformers.",
     )
-
-
-def _without_weights(inside: Sequence[Selected], source: HubSource) -> CannotStart:
-    folders = sorted(
-        {
-            str(PurePosixPath(one.file.name).parent)
-            for one in inside
-            if _suffix(one) == ".safetensors"
-        }
-    )
-    pickles = [one.file.name for one in inside if _suffix(one) in _PICKLES]
-    others = [one.file.name for one in inside if _suffix(one) in _OTHER_WEIGHTS]
-    if folders:
-        return CannotStart(
-            Reason.MODEL_NOT_FOUND,
-            f"{_uri(source)} has its weights in folders: {_shorten(folders)}",
-            hint=f"Name the folder in spec.model.uri, for example "
-            f"{_uri(HubSource(source.repository, folders[0]))}.",
-        )
-    if pickles:
-        return CannotStart(
-            Reason.MODEL_UNSUPPORTED,
-            f"The weights of {_uri(source)} are Python pickles only ({_shorten(pickles)}); opening "
-            "one can run any code",
-            hint=_CONVERT_HINT,
-        )
-    if others:
-        return CannotStart(
-            Reason.MODEL_UNSUPPORTED,
-            f"The weights of {_uri(source)} are of a format that is not served: {_shorten(others)}",
-            hint=_FORMATS_HINT,
-        )
-    held = [one.file.name for one in inside]
-    return CannotStart(
-        Reason.MODEL_NOT_FOUND,
-        f"{_uri(source)} has no weights; it holds {_shorten(held) or 'nothing'}",
-        hint=f"Check spec.model.uri. {_FORMATS_HINT}",
-    )
-
-
-def _unknown_path(files: Iterable[HubFile], source: HubSource) -> CannotStart:
-    held = [file.name for file in files]
-    return CannotStart(
-        Reason.MODEL_NOT_FOUND,
-        f"{HUB_SCHEME}{source.repository} has no file or folder {source.path!r}; it holds "
-        f"{_shorten(held) or 'nothing'}",
-        hint="Correct the path in spec.model.uri; upper and lower case count.",
-    )
-
-
-def _uri(source: HubSource) -> str:
-    whole = "/".join(part for part in (source.repository, source.path) if part)
-    return f"{HUB_SCHEME}{whole}" if source.repository else whole
-
-
-def _shorten(names: Sequence[str]) -> str:
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -1,4 +1,4 @@
-"""One file from the hub to the volume: resumed where it stopped, hashed as it comes, synced."""
+"""One file from where it is to the volume: resumed where it stopped, hashed as it comes, synced."""
 
 import hashlib
 import logging
@@ -12,7 +12,7 @@ from typing import BinaryIO, Protocol, Self
 from modelyard_api.meta import Reason
 from modelyard_runtime.errors import CannotStart
 from modelyard_runtime.fetch.faults import Damaged, Transient
-from modelyard_runtime.fetch.listing import HubFile
+from modelyard_runtime.fetch.listing import RemoteFile
 from modelyard_runtime.fetch.patience import Patience
 from modelyard_runtime.fetch.progress import Meter
 
@@ -29,8 +29,8 @@ class Body:
     chunks: Iterator[bytes]
 
 
-#: Opens a file of the hub from an offset; the answer may start at 0 all the same.
-OpenBody = Callable[[HubFile, int], AbstractContextManager[Body]]
+#: Opens a file from an offset; the answer may start at 0 all the same.
+OpenBody = Callable[[RemoteFile, int], AbstractContextManager[Body]]
 
 
 class Digest(Protocol):
@@ -44,12 +44,13 @@ class Digest(Protocol):
 
 
 def fetch_file(
-    file: HubFile, path: Path, open_body: OpenBody, patience: Patience, meter: Meter
+    file: RemoteFile, path: Path, open_body: OpenBody, patience: Patience, meter: Meter
 ) -> None:
     """Bring one file to `path`, whole and verified. A damaged one is fetched once more.
 
     Raises:
-        CannotStart: ModelFileCorrupt, DownloadFailed, or what the hub refuses.
+        CannotStart: ModelFileCorrupt, DownloadFailed, or what the server refuses.
+        Changed: it is not the file any more that was listed.
         OSError: the volume refuses.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +71,7 @@ def fetch_file(
 class Transfer:
     """A file on its way: what of it is on the volume, and the hash of that."""
 
-    def __init__(self, file: HubFile, path: Path, meter: Meter) -> None:
+    def __init__(self, file: RemoteFile, path: Path, meter: Meter) -> None:
         self._file = file
         self._path = path
         self._meter = meter
@@ -83,9 +84,9 @@ class Transfer:
         self._handle = os.fdopen(
             os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644), "r+b", buffering=0
         )
-        while chunk := self._handle.read(_READ_BYTES):
+        while self._digest is not None and (chunk := self._handle.read(_READ_BYTES)):
             self._digest.update(chunk)
-            self._offset += len(chunk)
+        self._offset = self._handle.seek(0, os.SEEK_END)
         if self._offset > self._file.size:
             self._restart()
         self._meter.found(self._file.name, self._offset)
@@ -102,7 +103,7 @@ class Transfer:
 
         Raises:
             Transient: the connection ended early.
-            Damaged: the hub sends more than it said.
+            Damaged: more is sent than was listed.
         """
         if self._offset == self._file.size:
             return
@@ -117,13 +118,13 @@ class Transfer:
             raise Transient(f"the connection ended at byte {self._offset} of {self._file.size}")
 
     def finish(self) -> None:
-        """Hold the content against the hub's hash, and let the disk have it.
+        """Hold the content against the hash that was listed, if any, and let the disk have it.
 
         Raises:
-            Damaged: it is not what the hub said.
+            Damaged: it is not what was listed.
         """
         wanted = self._file.sha256 or self._file.blob_sha1
-        actual = self._digest.hexdigest()
+        actual = self._digest.hexdigest() if self._digest is not None else ""
         if actual != wanted:
             kind = "SHA-256" if self._file.sha256 else "git hash"
             raise Damaged(
@@ -141,14 +142,14 @@ class Transfer:
     def _write(self, chunk: bytes) -> None:
         if self._offset + len(chunk) > self._file.size:
             raise Damaged(
-                f"{self._file.name} has {self._file.size} bytes by the hub's list, and the hub "
-                "sends more"
+                f"{self._file.name} has {self._file.size} bytes by the list, and more is sent"
             )
         view = memoryview(chunk)
         while view:
             # Unbuffered files may take less than they are given, a full disk first of all.
             view = view[os.write(self._open.fileno(), view) :]
-        self._digest.update(chunk)
+        if self._digest is not None:
+            self._digest.update(chunk)
         self._offset += len(chunk)
         self._meter.received(self._file.name, len(chunk), self._offset)
 
@@ -159,9 +160,11 @@ class Transfer:
         self._offset = 0
 
 
-def _start_digest(file: HubFile) -> Digest:
+def _start_digest(file: RemoteFile) -> Digest | None:
     if file.sha256:
         return hashlib.sha256()
+    if not file.blob_sha1:
+        return None
     # Git hashes a header with the length, then the content; it names, it does not protect.
     return hashlib.sha1(b"blob %d\0" % file.size, usedforsecurity=False)
 
@@ -170,6 +173,6 @@ def _corrupt(fault: Damaged) -> CannotStart:
     return CannotStart(
         Reason.MODEL_FILE_CORRUPT,
         f"{fault}; it was fetched twice",
-        hint="Something between the hub and here changes the file, or the hub's copy is damaged: "
+        hint="Something on the way here changes the file, or the copy there is damaged: "
         "check proxies and mirrors, or choose another revision.",
     )

@@ -36,10 +36,19 @@ class Marker(Document):
     uri: str
     revision: str
     files: tuple[StoredFile, ...] = ()
+    boot: str | None = None
+    """Of files on their way that no hash can prove: the node's boot that they were written in."""
 
     def is_same_model(self, other: "Marker | None") -> bool:
-        """Tell whether both speak of the same files of the same commit."""
-        return other is not None and (self.uri, self.revision) == (other.uri, other.revision)
+        """Tell whether both speak of the same files of the same revision.
+
+        What a crash of the node may have torn counts as nothing where no hash would show it.
+        """
+        return other is not None and (self.uri, self.revision, self.boot) == (
+            other.uri,
+            other.revision,
+            other.boot,
+        )
 
 
 class Volume:
@@ -64,12 +73,16 @@ class Volume:
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def holds(self, wanted: Marker) -> bool:
-        """Tell whether the whole model is here, by its mark and the size of each file."""
+    def find_model(self, uri: str, revision: str) -> Marker | None:
+        """Return the mark of the whole model if it is here, by that and the size of each file.
+
+        An empty revision is whichever was fetched: a pod keeps what it came with.
+        """
         stored = _read_mark(self._model_mark)
-        if stored is None or not stored.is_same_model(wanted):
-            return False
-        return all(_size_of(self.model / file.name) == file.size for file in stored.files)
+        if stored is None or stored.uri != uri or revision not in {"", stored.revision}:
+            return None
+        is_whole = all(_size_of(self.model / file.name) == file.size for file in stored.files)
+        return stored if is_whole else None
 
     def prepare(self, wanted: Marker) -> None:
         """Make incoming/ ready: what it has of this model stays, all else goes."""
@@ -101,7 +114,7 @@ class Volume:
             self.model.rename(self._outgoing)
         self.incoming.rename(self.model)
         _sync(self.root)
-        _write_mark(self._model_mark, wanted)
+        _write_mark(self._model_mark, wanted.model_copy(update={"boot": None}))
         self._incoming_mark.unlink(missing_ok=True)
         shutil.rmtree(self._outgoing, ignore_errors=True)
 
@@ -116,7 +129,7 @@ def _read_mark(path: Path) -> Marker | None:
 def _write_mark(path: Path, marker: Marker) -> None:
     fresh = path.with_suffix(".json.new")
     with fresh.open("w") as file:
-        file.write(marker.model_dump_json(by_alias=True))
+        file.write(marker.model_dump_json(by_alias=True, exclude_none=True))
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)

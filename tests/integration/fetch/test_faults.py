@@ -14,7 +14,7 @@ UNREACHABLE_HINT = (
     "policy name a mirror that they reach."
 )
 CORRUPT_HINT = (
-    "Something between the hub and here changes the file, or the hub's copy is damaged: check "
+    "Something on the way here changes the file, or the copy there is damaged: check "
     "proxies and mirrors, or choose another revision."
 )
 

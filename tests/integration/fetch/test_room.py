@@ -1,12 +1,11 @@
 """A volume that is too small, and a root file system that cannot be written to."""
 
 import os
-import subprocess
-from contextlib import contextmanager
 
 import pytest
 
 from tests.support.fetch_process import run, started
+from tests.support.small_volume import small
 from tests.support.waiting import wait_for
 
 HINT = (
@@ -15,16 +14,6 @@ HINT = (
 )
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small volume needs root")
-
-
-@contextmanager
-def small(folder, kib):
-    """A file system of so many KiB at a folder."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", folder], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def test_a_volume_without_room_is_refused_before_the_download(scene):

@@ -1,9 +1,9 @@
-"""What steers huggingface_hub is taken out of the environment."""
+"""What steers huggingface_hub and obstore is taken out of the environment."""
 
 from modelyard_runtime.fetch.isolation import isolate
 
 
-def test_only_what_was_set_here_steers_the_library():
+def test_only_what_was_set_here_steers_the_libraries():
     environment = {
         "PATH": "/bin",
         "HTTPS_PROXY": "http://proxy:3128",
@@ -12,6 +12,8 @@ def test_only_what_was_set_here_steers_the_library():
         "HUGGINGFACE_CO_STAGING": "1",
         "HUGGING_FACE_HUB_TOKEN": "hf_x",
         "TRANSFORMERS_OFFLINE": "1",
+        "AWS_ENDPOINT_URL_S3": "https://evil.example.com",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": "/var/run/secrets/token",
     }
     isolate(environment)
     assert environment == {

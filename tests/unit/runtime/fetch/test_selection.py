@@ -2,21 +2,23 @@
 
 import pytest
 
-from modelyard_api.fetch import HubSource
+from modelyard_api.fetch import ModelSource
 from modelyard_runtime.errors import CannotStart
-from modelyard_runtime.fetch.listing import HubFile
+from modelyard_runtime.fetch.listing import RemoteFile
+from modelyard_runtime.fetch.programs import Asked
 from modelyard_runtime.fetch.selection import select_files
 
+NOTHING = Asked()
 TRANSFORMERS = ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json")
 
 
 def files(*names):
-    return [HubFile(name, 1, blob_sha1="0" * 40) for name in names]
+    return [RemoteFile(name, 1, blob_sha1="0" * 40) for name in names]
 
 
-def select(names, path=""):
+def select(names, path="", asked=NOTHING):
     """Targets by name in the repository."""
-    chosen = select_files(files(*names), HubSource("acme/tiny", path))
+    chosen = select_files(files(*names), ModelSource("acme/tiny", path), asked)
     assert [one.target for one in chosen] == sorted(one.target for one in chosen)
     return {one.file.name: one.target for one in chosen}
 
@@ -135,7 +137,10 @@ CONVERT = (
     "Convert the weights to safetensors: load the model where you trust it, save it with "
     "model.save_pretrained(folder), and publish that; or choose a repository that has safetensors."
 )
-FORMATS = "This runtime takes safetensors (transformers folders) and GGUF."
+FORMATS = (
+    "This runtime takes safetensors (transformers folders), GGUF, ONNX, Keras (*.keras, *.h5) and, "
+    "where spec.model.format says so, programs of PyTorch."
+)
 NAME_ONE = "Name one GGUF or safetensors file in spec.model.uri, or the folder."
 MERGE = (
     "Merge the parts (llama-gguf-split --merge) and publish the whole, or choose a smaller "

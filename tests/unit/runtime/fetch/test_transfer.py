@@ -7,13 +7,13 @@ import pytest
 
 from modelyard_runtime.errors import CannotStart
 from modelyard_runtime.fetch.faults import Damaged, Transient
-from modelyard_runtime.fetch.listing import HubFile
+from modelyard_runtime.fetch.listing import RemoteFile
 from modelyard_runtime.fetch.patience import Patience
 from modelyard_runtime.fetch.progress import Meter
 from modelyard_runtime.fetch.transfer import Body, fetch_file
 
 CONTENT = b"0123456789"
-FILE = HubFile("a/b.safetensors", 10, sha256=hashlib.sha256(CONTENT).hexdigest())
+FILE = RemoteFile("a/b.safetensors", 10, sha256=hashlib.sha256(CONTENT).hexdigest())
 
 
 class Answers:
@@ -79,12 +79,29 @@ def test_a_file_arrives(tmp_path, there, answers, offsets, received):
 
 
 def test_a_file_in_git_is_held_against_its_blob_hash(tmp_path):
-    file = HubFile("config.json", 3, blob_sha1="f2ba8f84ab5c1bce84a7b441cb1959cfc7093b7f")
+    file = RemoteFile("config.json", 3, blob_sha1="f2ba8f84ab5c1bce84a7b441cb1959cfc7093b7f")
     assert fetch(tmp_path, Answers((0, [b"abc"])), file) == (b"abc", 3)
 
 
+def test_an_object_of_a_bucket_has_no_hash_and_goes_on_where_it_stopped(tmp_path):
+    leave(tmp_path, b"0123")
+    file = RemoteFile(FILE.name, 10, etag='"0-2"')
+    script = Answers((4, [b"456", CUT]), (7, [b"789"]))
+    assert fetch(tmp_path, script, file) == (CONTENT, 6)
+    assert script.offsets == [4, 7]
+
+
+def test_an_object_that_is_longer_than_listed_is_fetched_anew_and_refused(tmp_path):
+    file = RemoteFile(FILE.name, 10, etag='"0"')
+    with pytest.raises(CannotStart) as caught:
+        fetch(tmp_path, Answers((0, [CONTENT, b"x"]), (0, [CONTENT, b"x"])), file)
+    assert caught.value.message == (
+        "a/b.safetensors has 10 bytes by the list, and more is sent; it was fetched twice"
+    )
+
+
 def test_an_empty_file_needs_no_request(tmp_path):
-    file = HubFile("empty.txt", 0, blob_sha1="e69de29bb2d1d6434b8b29ae775ad8c2e48c5391")
+    file = RemoteFile("empty.txt", 0, blob_sha1="e69de29bb2d1d6434b8b29ae775ad8c2e48c5391")
     assert fetch(tmp_path, Answers(), file) == (b"", 0)
 
 

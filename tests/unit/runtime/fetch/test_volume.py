@@ -37,10 +37,10 @@ def test_what_is_published_is_there(volume):
     assert volume.missing_bytes(WANTED) == 5
     fill(volume.incoming)
     assert volume.missing_bytes(WANTED) == 0
-    assert not volume.holds(WANTED)
+    assert not volume.find_model(WANTED.uri, WANTED.revision)
     volume.publish(WANTED)
-    assert volume.holds(WANTED)
-    assert not volume.holds(OTHER)
+    assert volume.find_model(WANTED.uri, WANTED.revision)
+    assert not volume.find_model(OTHER.uri, OTHER.revision)
     assert names(volume) == ["model", "model.json"]
 
 
@@ -59,7 +59,7 @@ def test_what_is_not_whole_is_not_there(volume, hurt):
     fill(volume.incoming)
     volume.publish(WANTED)
     hurt(volume.model)
-    assert not volume.holds(WANTED)
+    assert not volume.find_model(WANTED.uri, WANTED.revision)
 
 
 def test_what_was_on_its_way_stays_and_all_else_goes(volume):
@@ -80,6 +80,35 @@ def test_what_was_on_its_way_of_another_commit_goes(volume):
     assert list(volume.incoming.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("boot", "kept"), [("b1", True), ("b2", False)], ids=["the same boot", "the node was restarted"]
+)
+def test_what_no_hash_can_prove_stays_as_long_as_the_node_runs(volume, boot, kept):
+    volume.prepare(WANTED.model_copy(update={"boot": "b1"}))
+    fill(volume.incoming)
+    wanted = WANTED.model_copy(update={"boot": boot})
+    volume.prepare(wanted)
+    assert (volume.missing_bytes(wanted) == 0) is kept
+
+
+@pytest.mark.parametrize(
+    ("uri", "revision", "found"),
+    [
+        (WANTED.uri, WANTED.revision, True),
+        (WANTED.uri, "", True),
+        (WANTED.uri, OTHER.revision, False),
+        ("s3://models/tiny", "", False),
+    ],
+    ids=["its revision", "whichever there is", "another revision", "another model"],
+)
+def test_a_model_is_found_by_uri_and_revision(volume, uri, revision, found):
+    marked = WANTED.model_copy(update={"boot": "b1"})
+    volume.prepare(marked)
+    fill(volume.incoming)
+    volume.publish(marked)
+    assert volume.find_model(uri, revision) == (WANTED if found else None)
+
+
 def test_an_end_between_the_rename_and_the_mark_costs_no_download(volume):
     volume.prepare(WANTED)
     fill(volume.incoming)
@@ -87,7 +116,7 @@ def test_an_end_between_the_rename_and_the_mark_costs_no_download(volume):
     volume.prepare(WANTED)
     assert volume.missing_bytes(WANTED) == 0
     volume.publish(WANTED)
-    assert volume.holds(WANTED)
+    assert volume.find_model(WANTED.uri, WANTED.revision)
 
 
 def test_a_model_that_was_there_is_replaced(volume):
