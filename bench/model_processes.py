@@ -30,6 +30,7 @@ class Server:
     """A running `modelyard serve`, and how long it took to get there."""
 
     url: str
+    grpc_address: str
     internal_url: str
     pid: int
     model: str
@@ -77,9 +78,10 @@ class Offline:
 @contextmanager
 def serving(folder: Path, log: Path) -> Iterator[Server]:
     """Serve a model folder on loopback, from when it is ready until the end of the block."""
-    port, internal_port = find_port(), find_port()
+    port, grpc_port, internal_port = find_port(), find_port(), find_port()
     command = [sys.executable, "-P", "-m", "modelyard_cli", "serve", str(folder)]
-    command += ["--port", str(port), "--internal-port", str(internal_port)]
+    command += ["--port", str(port), "--grpc-port", str(grpc_port)]
+    command += ["--internal-port", str(internal_port)]
     url, internal_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{internal_port}"
     began = time.monotonic()
     with _running(command, log) as process:
@@ -87,7 +89,9 @@ def serving(folder: Path, log: Path) -> Iterator[Server]:
         up = time.monotonic() - began
         _wait_for(process, f"{url}/readyz", log)
         ready = time.monotonic() - began
-        yield Server(url, internal_url, process.pid, folder.name, up, ready)
+        yield Server(
+            url, f"127.0.0.1:{grpc_port}", internal_url, process.pid, folder.name, up, ready
+        )
 
 
 @contextmanager

@@ -27,6 +27,16 @@ def read_usage(pid: int) -> Usage:
     return Usage(parse_cpu_seconds((folder / "stat").read_text()), parse_peak_mib(status))
 
 
+def read_rss_mib(pid: int) -> float:
+    """Return the memory that a process has now.
+
+    Raises:
+        FileNotFoundError: there is no such process.
+    """
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, 1)
+
+
 def read_all(pids: Mapping[str, int]) -> dict[str, Usage]:
     """Read several processes by name."""
     return {name: read_usage(pid) for name, pid in pids.items()}

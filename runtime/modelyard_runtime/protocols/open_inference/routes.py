@@ -1,0 +1,221 @@
+"""The protocol's HTTP routes."""
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from modelyard_runtime.protocols.body import MAX_AT_ONCE, AnyBody, describe_body, is_json
+from modelyard_runtime.protocols.json_response import json_response
+from modelyard_runtime.protocols.open_inference import schemas
+from modelyard_runtime.protocols.open_inference.http_codec import (
+    LENGTH_HEADER,
+    find_binary,
+    read_question,
+    write_answer,
+)
+from modelyard_runtime.protocols.open_inference.inference import (
+    EXTENSIONS,
+    MODEL_VERSION,
+    SERVER,
+    Inference,
+)
+from modelyard_runtime.protocols.presence import while_client_waits
+from modelyard_runtime.schema import explain
+from modelyard_runtime.version import VERSION
+
+PREFIX = "/v2"
+
+_MODEL = f"{PREFIX}/models/{{model_name}}"
+_VERSIONED = f"{_MODEL}/versions/{{model_version}}"
+_REPOSITORY = f"{PREFIX}/repository"
+_BYTES = "application/octet-stream"
+
+_ERROR: dict[int | str, dict[str, Any]] = {
+    "default": {"model": schemas.ErrorAnswer, "description": "Error"}
+}
+
+
+def build_router(inference: Inference) -> APIRouter:
+    """Return the routes."""
+    router = APIRouter(tags=["open inference"], responses=_ERROR)
+    _add_health(router, inference)
+    _add_metadata(router, inference)
+    _add_repository(router, inference)
+
+    async def infer(request: Request, model_name: str, model_version: str = "") -> Response:
+        """Compute the model's outputs for these tensors."""
+        inference.check_model(model_name, model_version)
+        _check_body_type(request)
+        return await _infer(request, inference)
+
+    for path in (f"{_MODEL}/infer", f"{_VERSIONED}/infer"):
+        router.add_api_route(
+            path,
+            infer,
+            methods=["POST"],
+            response_model=None,
+            responses={200: {"model": schemas.InferenceAnswer}},
+            openapi_extra=describe_body(schemas.InferenceRequest),
+        )
+    return router
+
+
+async def _infer(request: Request, inference: Inference) -> Response:
+    body, length = await request.body(), request.headers.get(LENGTH_HEADER)
+    if len(body) > MAX_AT_ONCE:
+        asked, question = await asyncio.to_thread(read_question, body, length)
+    else:
+        asked, question = read_question(body, length)
+    if asked.model_name is not None:
+        inference.check_model(asked.model_name)
+    tensors = await while_client_waits(request.receive, inference.answer(question))
+    identity = {"model_name": inference.service.model_name, "model_version": MODEL_VERSION}
+    if asked.id is not None:
+        identity["id"] = asked.id
+    head, blobs = write_answer(identity, tensors, find_binary(asked, tensors))
+    if not blobs:
+        return Response(head, media_type="application/json")
+    return Response(
+        b"".join((head, *blobs)),
+        headers={LENGTH_HEADER: str(len(head))},
+        media_type=_BYTES,
+    )
+
+
+def _add_health(router: APIRouter, inference: Inference) -> None:
+    live: dict[int | str, dict[str, Any]] = {code: {"model": schemas.Live} for code in (200, 503)}
+    ready: dict[int | str, dict[str, Any]] = {code: {"model": schemas.Ready} for code in (200, 503)}
+
+    @router.get(f"{PREFIX}/health/live", response_model=None, responses=live)
+    async def tell_live() -> Response:
+        """Tell whether the process runs and its engine does."""
+        return _answer_health("live", is_well=inference.is_live)
+
+    @router.get(f"{PREFIX}/health/ready", response_model=None, responses=ready)
+    async def tell_ready() -> Response:
+        """Tell whether requests are welcome."""
+        return _answer_health("ready", is_well=inference.is_ready)
+
+    async def tell_model_ready(model_name: str, model_version: str = "") -> Response:
+        """Tell whether requests to the model are welcome."""
+        inference.check_model(model_name, model_version)
+        return _answer_health("ready", is_well=inference.is_ready)
+
+    for path in (f"{_MODEL}/ready", f"{_VERSIONED}/ready"):
+        router.add_api_route(
+            path, tell_model_ready, methods=["GET"], response_model=None, responses=ready
+        )
+
+
+def _add_metadata(router: APIRouter, inference: Inference) -> None:
+    async def describe_server() -> Response:
+        """Tell which server this is."""
+        answer: schemas.ServerMetadata = {
+            "name": SERVER,
+            "version": VERSION,
+            "extensions": list(EXTENSIONS),
+        }
+        return json_response(answer)
+
+    # The specification's text has the first address, its OpenAPI document the second.
+    for path, is_shown in ((PREFIX, True), (f"{PREFIX}/", False)):
+        router.add_api_route(
+            path,
+            describe_server,
+            methods=["GET"],
+            response_model=None,
+            responses={200: {"model": schemas.ServerMetadata}},
+            include_in_schema=is_shown,
+        )
+
+    async def describe_model(model_name: str, model_version: str = "") -> Response:
+        """Tell which tensors the model takes and gives."""
+        inference.check_model(model_name, model_version)
+        return json_response(inference.describe())
+
+    for path in (_MODEL, _VERSIONED):
+        router.add_api_route(
+            path,
+            describe_model,
+            methods=["GET"],
+            response_model=None,
+            responses={200: {"model": schemas.ModelMetadata}},
+        )
+
+
+def _add_repository(router: APIRouter, inference: Inference) -> None:
+    @router.post(
+        f"{_REPOSITORY}/index",
+        response_model=None,
+        responses={200: {"model": list[schemas.IndexEntry]}},
+        openapi_extra=describe_body(schemas.IndexRequest, is_required=False),
+    )
+    async def list_models(request: Request) -> Response:
+        """List the one model."""
+        asked = await _read_optional(request, schemas.IndexRequest)
+        return json_response(inference.list_models(ready_only=asked.ready))
+
+    @router.post(
+        f"{_REPOSITORY}/models/{{model_name}}/load",
+        response_model=None,
+        responses={200: {"model": schemas.Done}},
+        openapi_extra=describe_body(schemas.LoadRequest, is_required=False),
+    )
+    async def load(request: Request, model_name: str) -> Response:
+        """Confirm that the model is loaded."""
+        asked = await _read_optional(request, schemas.LoadRequest)
+        inference.load(model_name, asked.parameters)
+        return json_response({})
+
+    @router.post(
+        f"{_REPOSITORY}/models/{{model_name}}/unload",
+        response_model=None,
+        openapi_extra=describe_body(schemas.LoadRequest, is_required=False),
+    )
+    async def unload(request: Request, model_name: str) -> Response:
+        """Refuse: a process has one model."""
+        await _read_optional(request, schemas.LoadRequest)
+        inference.unload(model_name)
+        raise AssertionError("unloading is always refused")
+
+
+async def _read_optional(request: Request, schema: type[AnyBody]) -> AnyBody:
+    _check_body_type(request)
+    body = await request.body()
+    try:
+        return schema.model_validate_json(body or b"{}")
+    except ValidationError as error:
+        raise explain(error) from error
+
+
+def _check_body_type(request: Request) -> None:
+    """Refuse what a browser may send across origins without asking, and what is compressed.
+
+    Official clients name no type, or that of bytes; but no browser leaves out where a request comes
+    from. Compressed bodies may be far larger than they look.
+    """
+    headers = request.headers
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise HTTPException(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the body as it is, without Content-Encoding."
+        )
+    kind = headers.get("content-type", "")
+    is_unnamed = not kind and "origin" not in headers
+    if is_unnamed or is_json(request) or kind.lower() == _BYTES or LENGTH_HEADER in headers:
+        return
+    raise HTTPException(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "Send JSON with the header Content-Type: application/json, or JSON and bytes with the "
+        "header Inference-Header-Content-Length.",
+    )
+
+
+def _answer_health(what: str, *, is_well: bool) -> Response:
+    return json_response(
+        {what: is_well}, status=HTTPStatus.OK if is_well else HTTPStatus.SERVICE_UNAVAILABLE
+    )
