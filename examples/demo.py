@@ -37,12 +37,12 @@ class Example:
     """A model folder that a script makes, its manifest, and a question for the served model."""
 
     name: str
-    ask: Callable[[str], None]
+    ask: Callable[[str], object]
 
     @property
     def folder(self) -> Path:
         """The example's folder: make.py and modeldeployment.yaml."""
-        return ROOT / "examples" / self.name
+        return ROOT / "examples" / self.name.replace("-", "_")
 
 
 class Steps:
@@ -96,7 +96,7 @@ def build_model(example: Example) -> str:
 
 def hash_sources(example: Example) -> str:
     """Return a short hash of what an example's model is made of."""
-    beside = {example.folder / "modeldeployment.yaml"}
+    beside = set(example.folder.glob("modeldeployment*.yaml"))
     sources = sorted({*example.folder.glob("*.*"), ROOT / "requirements/models.lock"} - beside)
     whole = hashlib.sha256()
     for path in sources:
@@ -113,7 +113,7 @@ def make_model(example: Example, folder: Path) -> None:
     command = [sys.executable, str(example.folder / "make.py"), "--out", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
-        raise LocalError(f"examples/{example.name}/make.py failed:\n{done.stderr}")
+        raise LocalError(f"examples/{example.folder.name}/make.py failed:\n{done.stderr}")
 
 
 def install_chart(

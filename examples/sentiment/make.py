@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 os.environ |= {
+    # Threads sleep while they wait: on busy cores that makes training several times as fast.
+    "OMP_WAIT_POLICY": "PASSIVE",
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "TRANSFORMERS_VERBOSITY": "error",

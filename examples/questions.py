@@ -1,0 +1,153 @@
+"""What each example is asked, and what it must answer."""
+
+import json
+import math
+import mimetypes
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+HERE = Path(__file__).parent
+TIMEOUT_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Question:
+    """A request as any client would make it, and what it must be answered.
+
+    `body` is JSON, or the file of the example to send as it is. `read` finds in the answer the text
+    that `expected`, a regular expression, must match as a whole.
+    """
+
+    path: str
+    body: Mapping[str, Any] | str
+    read: Callable[[Any], str]
+    expected: str
+
+
+def read_field(name: str) -> Callable[[Any], str]:
+    """Return what reads one field of the answer."""
+    return lambda answer: str(answer[name])
+
+
+def read_completion(answer: Any) -> str:
+    """Return the text of a completion, in OpenAI's protocol."""
+    return str(answer["choices"][0]["text"]).strip()
+
+
+def read_nearest(answer: Any) -> str:
+    """Return which of the later texts is nearest to the first, by the cosine of the vectors."""
+    first, *others = (item["embedding"] for item in answer["data"])
+    nearness = [
+        sum(x * y for x, y in zip(first, other, strict=True))
+        / (math.hypot(*first) * math.hypot(*other))
+        for other in others
+    ]
+    return str(nearness.index(max(nearness)) + 1)
+
+
+#: The five services first.
+QUESTIONS: dict[str, Question] = {
+    "fill-mask": Question(
+        path="/fill-mask",
+        body={"text": "In Germany people speak [MASK]."},
+        read=read_field("token"),
+        expected="german",
+    ),
+    "keras-classifier": Question(
+        path="/predict",
+        body={"features": [96.0, 6.5, 7.4, 95.0, 18_000.0]},
+        read=read_field("label"),
+        expected="fails",
+    ),
+    "translator": Question(
+        path="/translate",
+        body={"text": "two hundred thirty four"},
+        read=read_field("text"),
+        expected="doscientos treinta y cuatro",
+    ),
+    "sentiment": Question(
+        path="/predict",
+        body={"text": "The staff were friendly and everything worked at once."},
+        read=read_field("label"),
+        expected="positive",
+    ),
+    "smollm2": Question(
+        path="/v1/completions",
+        body={
+            "model": "smollm2",
+            "prompt": "The capital of France is",
+            "max_tokens": 12,
+            "temperature": 0,
+            "top_p": 0.9,
+            "frequency_penalty": 0.2,
+            "presence_penalty": 0.1,
+        },
+        read=read_completion,
+        expected=r"(?s).*Paris.*",
+    ),
+    "shapes": Question(
+        path="/predict", body="sample.png", read=read_field("label"), expected="star"
+    ),
+    "whisper": Question(
+        path="/predict",
+        body="sample.flac",
+        read=read_field("text"),
+        expected=re.escape((HERE / "whisper" / "sample.txt").read_text().strip()),
+    ),
+    "minilm": Question(
+        path="/v1/embeddings",
+        body={
+            "model": "minilm",
+            "input": [
+                "A cat sits on the mat.",
+                "A kitten rests on a rug.",
+                "The stock market fell sharply today.",
+            ],
+        },
+        read=read_nearest,
+        expected="1",
+    ),
+}
+
+
+def ask(name: str, url: str) -> str:
+    """Ask an example that is served at that address; returns the text that was looked for.
+
+    Raises:
+        ValueError: the answer is another one, or none; with what came.
+    """
+    question = QUESTIONS[name]
+    content, media_type = encode_body(name, question)
+    with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
+        response = client.post(
+            url + question.path, content=content, headers={"content-type": media_type}
+        )
+    return check(name, response)
+
+
+def encode_body(name: str, question: Question) -> tuple[bytes, str]:
+    """Return a request's bytes, and their media type."""
+    if isinstance(question.body, str):
+        media_type = mimetypes.guess_type(question.body)[0] or "audio/flac"
+        return (HERE / name / question.body).read_bytes(), media_type
+    return json.dumps(question.body).encode(), "application/json"
+
+
+def check(name: str, response: httpx.Response) -> str:
+    """Return the text that was looked for in an answer.
+
+    Raises:
+        ValueError: it is another one, or there is none; with what came.
+    """
+    question = QUESTIONS[name]
+    if response.is_error:
+        raise ValueError(f"POST {question.path}: {response.status_code} {response.text}")
+    found = question.read(response.json())
+    if not re.fullmatch(question.expected, found):
+        raise ValueError(f"POST {question.path}: {found!r}, expected {question.expected!r}")
+    return found
