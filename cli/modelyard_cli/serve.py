@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from modelyard_api.meta import CONFIG_VARIABLE, INTERNAL_PORT, SERVING_PORT
+from modelyard_api.meta import CONFIG_VARIABLE, GRPC_PORT, INTERNAL_PORT, SERVING_PORT
 from modelyard_api.serving import ServingConfig
 from modelyard_api.v1alpha1 import DType, Format, Task, Verify
+from modelyard_cli.access import add_access_options, read_access
 from modelyard_cli.errors import CommandFailed
 from modelyard_cli.examples import build_examples
 
@@ -25,14 +26,16 @@ _DESCRIPTION = """\
 Serve the model in DIR on this machine, exactly as a pod would: no Kubernetes, no root, no network.
 
 DIR is a folder as model hubs have it: config.json, tokenizer files and *.safetensors, or one *.gguf
-file. What the model does, and how the folder is written, is read from the folder; --task and
---format are for folders that leave it open.
+file; or it holds one model of ONNX, Keras, TorchScript or torch.export, or weights and their class.
+What the model does, and how the folder is written, is read from the folder; --task and --format are
+for folders that leave it open.
 """
 
 _EPILOG = """\
 While it runs:
   http://HOST:PORT/v1/chat/completions, /v1/completions, /v1/embeddings   OpenAI's protocol
   http://HOST:PORT/predict                                                text in, answer out
+  http://HOST:PORT/v2, gRPC at HOST:GRPC_PORT                             Open Inference Protocol
   http://HOST:PORT/readyz                                                 is it ready, or why not
   http://HOST:INTERNAL_PORT/metrics, /report                              for operators
 
@@ -65,6 +68,7 @@ def add_command(commands: "Commands") -> None:
     parser.add_argument("--name", default="", help="what clients call it (default: DIR's name)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=SERVING_PORT, help="for clients (%(default)s)")
+    parser.add_argument("--grpc-port", type=int, default=GRPC_PORT, help="gRPC (%(default)s)")
     parser.add_argument(
         "--internal-port",
         type=int,
@@ -82,7 +86,23 @@ def add_command(commands: "Commands") -> None:
         type=Path,
         help="JSON: a request, and what the model must answer to it before it is served (below)",
     )
+    _add_code_options(parser)
+    add_access_options(parser)
     parser.set_defaults(run=run)
+
+
+def _add_code_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--allow-code",
+        action="store_true",
+        help="let the model bring code that this process runs: a class, TorchScript, torch.export",
+    )
+    parser.add_argument(
+        "--entrypoint",
+        default="",
+        metavar="MODULE:CLASS",
+        help="the class in DIR that the weights are for (format state-dict); needs --allow-code",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -98,10 +118,13 @@ def run(options: argparse.Namespace) -> None:
         task=Task(options.task),
         format=Format(options.format),
         dtype=DType(options.dtype),
+        entrypoint=options.entrypoint,
+        allow_code=options.allow_code,
         verify=read_verify(options.verify) if options.verify is not None else None,
+        access=read_access(options),
     )
     check_installed()
-    for option in ("port", "internal_port"):
+    for option in ("port", "grpc_port", "internal_port"):
         check_port(options.host, getattr(options, option), option=f"--{option.replace('_', '-')}")
     print(build_examples(config, host=options.host, port=options.port), flush=True)
     # -P keeps the current folder, which may be a model's, out of Python's path.
@@ -110,7 +133,11 @@ def run(options: argparse.Namespace) -> None:
         sys.executable,
         command,
         build_environment(
-            config, host=options.host, port=options.port, internal_port=options.internal_port
+            config,
+            host=options.host,
+            port=options.port,
+            grpc_port=options.grpc_port,
+            internal_port=options.internal_port,
         ),
     )
 
@@ -191,7 +218,7 @@ def check_port(host: str, port: int, *, option: str) -> None:
 
 
 def build_environment(
-    config: ServingConfig, *, host: str, port: int, internal_port: int
+    config: ServingConfig, *, host: str, port: int, grpc_port: int, internal_port: int
 ) -> dict[str, str]:
     """Return this process's environment with the runtime's variables."""
     return {
@@ -200,6 +227,7 @@ def build_environment(
         CONFIG_VARIABLE: config.model_dump_json(by_alias=True, exclude_defaults=True),
         "MODELYARD_HOST": host,
         "MODELYARD_PORT": str(port),
+        "MODELYARD_GRPC_PORT": str(grpc_port),
         "MODELYARD_INTERNAL_PORT": str(internal_port),
         "MODELYARD_LOG_FORMAT": "text",
         # Nobody balances over this process, so nobody needs time to notice its end.

@@ -62,6 +62,10 @@ SCALE_MANAGER: Final = "modelyard-scale"
 SERVING_PORT: Final = 8080
 #: Port of the Service in front of the pods.
 SERVICE_PORT: Final = 80
+#: Port of the Service in front of pods that serve TLS.
+TLS_SERVICE_PORT: Final = 443
+#: Port of a model pod, and of its Service, for the Open Inference Protocol over gRPC.
+GRPC_PORT: Final = 8001
 #: Internal port of a model pod: `/metrics` and `/report`; never part of the Service.
 INTERNAL_PORT: Final = 9090
 #: Where the model folder is mounted, read-only.
@@ -86,6 +90,24 @@ SECRET_HOST_KEY: Final = "host"  # noqa: S105 - the name of a key
 DEFAULT_SECRET_HOST: Final = "huggingface.co"  # noqa: S105 - a host
 #: Where `hf://` models come from, unless the policy names a mirror.
 DEFAULT_HUB: Final = "https://huggingface.co"
+#: Keys of the Secret for a model in S3, beside SECRET_HOST_KEY: what signs the requests, and where
+#: an S3 server of one's own is.
+SECRET_ACCESS_KEY_ID_KEY: Final = "accessKeyId"  # noqa: S105 - the name of a key
+SECRET_ACCESS_KEY_KEY: Final = "secretAccessKey"  # noqa: S105 - the name of a key
+SECRET_SESSION_TOKEN_KEY: Final = "sessionToken"  # noqa: S105 - the name of a key
+SECRET_ENDPOINT_KEY: Final = "endpoint"  # noqa: S105 - the name of a key
+SECRET_REGION_KEY: Final = "region"  # noqa: S105 - the name of a key
+#: The region of `s3://` models where neither the Secret nor the policy names one.
+DEFAULT_S3_REGION: Final = "us-east-1"
+#: Where the runtime mounts the Secret of the API keys, read-only: each file is an owner.
+KEYS_PATH: Final = "/etc/modelyard/keys"
+#: Where the runtime mounts the Secret of its certificate (`kubernetes.io/tls`), read-only.
+TLS_PATH: Final = "/etc/modelyard/tls"
+#: Keys of that Secret: the certificate with its chain, and its private key, both as PEM.
+TLS_CERTIFICATE_KEY: Final = "tls.crt"
+TLS_PRIVATE_KEY_KEY: Final = "tls.key"
+#: Environment variable that tells a model pod its own revision, for usage records.
+REVISION_VARIABLE: Final = "MODELYARD_REVISION"
 #: Exit code of a runtime that cannot start and has written a RuntimeReport as its termination
 #: message (EX_CONFIG of sysexits.h): starting it again unchanged would not help.
 EXIT_CANNOT_START: Final = 78
@@ -179,6 +201,8 @@ class Reason(StrEnum):
     """The model did not answer spec.update.verify as expected."""
     CONFIG_INVALID = "ConfigInvalid"
     """MODELYARD_CONFIG or MODELYARD_FETCH cannot be read, or does not fit the pod."""
+    ACCESS_INVALID = "AccessInvalid"
+    """A Secret of spec.access is missing, or holds no API key or certificate that can be used."""
     MODEL_NOT_FOUND = "ModelNotFound"
     """The model folder is missing, empty, or has no model in it; or the hub does not know it."""
     MODEL_FILE_CORRUPT = "ModelFileCorrupt"
@@ -196,15 +220,15 @@ class Reason(StrEnum):
 
     # Failures of the download, reported the same way by the init container.
     UNAUTHORIZED = "Unauthorized"
-    """The hub wants a token, or refuses the one that it was given."""
+    """The hub or S3 server wants a token or keys, or refuses those that it was given."""
     SECRET_HOST_MISMATCH = "SecretHostMismatch"  # noqa: S105 - no password
-    """The Secret's token is for another host than the one to download from; it was not sent."""
+    """The Secret's token or keys are for another host than the one to download from; not sent."""
     NOT_ENOUGH_DISK = "NotEnoughDisk"
     """The volume for the download has no room for the model."""
     RATE_LIMITED = "RateLimited"
     """The hub lets no more requests through for a while; they are tried again by themselves."""
     DOWNLOAD_FAILED = "DownloadFailed"
-    """The hub did not answer, or not as a hub does; the message names host and error."""
+    """The hub or S3 server did not answer, or not as one does; the message names host and error."""
 
 
 class Phase(StrEnum):
@@ -230,5 +254,13 @@ class Metric(StrEnum):
     """Counter, label `code` (HTTP status)."""
     TOKENS_TOTAL = "modelyard_tokens_total"
     """Counter, label `kind`: prompt or completion."""
+    USAGE_REQUESTS_TOTAL = "modelyard_usage_requests_total"
+    """Counter, labels `owner` (of the API key) and `code`; only where accounts are kept."""
+    USAGE_TOKENS_TOTAL = "modelyard_usage_tokens_total"
+    """Counter, labels `owner` and `kind`: prompt or completion."""
+    USAGE_UNITS_TOTAL = "modelyard_usage_units_total"
+    """Counter, labels `owner` and `unit`: what tokens do not measure (items, pixels, seconds)."""
+    RECORDS_LOST_TOTAL = "modelyard_records_lost_total"
+    """Counter: records of usage and audit that could not be written in time."""
     REQUEST_SECONDS = "modelyard_request_seconds"
     TIME_TO_FIRST_TOKEN_SECONDS = "modelyard_time_to_first_token_seconds"  # noqa: S105 - no password

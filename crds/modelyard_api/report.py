@@ -50,7 +50,8 @@ class ReportedStartup(Document):
 class ReportedDownload(Document):
     """What `fetch` did: bytes that came over the network (0: all was there), and in what time.
 
-    `resolved_revision` is the commit that was fetched, or that the revision stands for.
+    `resolved_revision` is the commit that was fetched, or that the revision stands for; of a bucket
+    it is the digest of what was listed.
     """
 
     bytes: int | None = None

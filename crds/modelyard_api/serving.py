@@ -12,6 +12,21 @@ from modelyard_api.meta import MODEL_PATH
 from modelyard_api.v1alpha1 import DType, Format, Task, Verify
 
 
+class AccessConfig(Document):
+    """Who may ask. An empty path: no keys are asked for, or no TLS is spoken."""
+
+    #: Folder with one file for each owner of API keys (docs/access.md).
+    keys_path: str = ""
+    #: Folder with `tls.crt` and `tls.key`.
+    tls_path: str = ""
+    audit: bool = False
+
+    @property
+    def keeps_accounts(self) -> bool:
+        """Whether each request is written down: there are keys to bill, or an audit is wanted."""
+        return self.audit or bool(self.keys_path)
+
+
 class ServingConfig(Document):
     """One model, and how to serve it. Times are in seconds."""
 
@@ -20,11 +35,16 @@ class ServingConfig(Document):
     model_path: str = MODEL_PATH
     task: Task = Task.AUTO
     format: Format = Format.AUTO
+    #: `module:Class` in the model folder, for the format state-dict.
+    entrypoint: str = ""
+    #: The model may bring code: an entrypoint, or a format that is a program.
+    allow_code: bool = False
     dtype: DType = DType.AUTO
     drain_seconds: int = 120
     verify: Verify | None = None
     #: Kind of device that the model must run on (`cuda`); empty takes what there is.
     device: str = ""
+    access: AccessConfig = AccessConfig()
 
 
 def encode_config(config: ServingConfig) -> str:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from modelyard_api.report import RuntimeReport
+from modelyard_api.fetch import is_digest
+from modelyard_api.report import RuntimeReport, decode_report
 from modelyard_api.v1alpha1 import ModelDeployment, ModelFacts, StartupTimes, Task
 from modelyard_operator.observed import Observed
 from modelyard_operator.records import PodRecord
@@ -61,9 +62,21 @@ def _read_report(report: RuntimeReport, pod: PodRecord) -> Facts:
     return Facts(
         task=report.task,
         model=ModelFacts(
-            format=report.format, size_bytes=report.size_bytes, parameters=report.parameters
+            format=report.format,
+            size_bytes=report.size_bytes,
+            parameters=report.parameters,
+            resolved_revision=_find_fetched_revision(pod),
         ),
         startup=measure_startup(pod, report),
         actual=report.device.actual,
         dtype=report.device.dtype,
     )
+
+
+def _find_fetched_revision(pod: PodRecord) -> str:
+    """Return the digest of what the download brought, where nobody knew it beforehand."""
+    report = decode_report(pod.fetched.message) if pod.fetched is not None else None
+    if report is None or report.download is None:
+        return ""
+    revision = report.download.resolved_revision
+    return revision if is_digest(revision) else ""

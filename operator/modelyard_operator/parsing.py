@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from modelyard_api.fetch import HUB_SCHEME, parse_hub_uri
+from modelyard_api.fetch import DOWNLOAD_SCHEMES, parse_uri
 from modelyard_api.meta import Reason
 from modelyard_api.v1alpha1 import Metadata, ModelDeployment, Spec, Status
 from modelyard_operator.errors import Refused
@@ -38,14 +38,14 @@ def parse_model(body: Json) -> ModelDeployment:
             f"spec.{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
         )
         raise Refused(Reason.INVALID, faults) from error
-    if spec.model.uri.startswith(HUB_SCHEME):
-        _check_hub_uri(spec.model.uri)
+    if spec.model.uri.startswith(DOWNLOAD_SCHEMES):
+        _check_uri(spec.model.uri)
     return ModelDeployment(metadata=parse_metadata(body), spec=spec, status=parse_status(body))
 
 
-def _check_hub_uri(uri: str) -> None:
-    """Refuse what the hub's own rules for names refuse and the schema's pattern cannot."""
+def _check_uri(uri: str) -> None:
+    """Refuse what the sources' own rules for names refuse and the schema's pattern cannot."""
     try:
-        parse_hub_uri(uri)
+        parse_uri(uri)
     except ValueError as error:
         raise Refused(Reason.INVALID, f"spec.model.uri: {error}") from error

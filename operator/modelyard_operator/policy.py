@@ -8,7 +8,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
-from modelyard_api.fetch import check_endpoint
+from modelyard_api.fetch import check_endpoint, check_optional_endpoint, check_region
 from modelyard_api.meta import DEFAULT_HUB
 from modelyard_api.v1alpha1 import Toleration
 from modelyard_operator.errors import SettingsInvalid
@@ -136,6 +136,16 @@ class HuggingFacePolicy(_Part):
     endpoint: Annotated[str, AfterValidator(check_endpoint)] = DEFAULT_HUB
 
 
+class S3Policy(_Part):
+    """Where s3:// leads, unless a Secret names an endpoint or region of its own."""
+
+    endpoint: Annotated[str, AfterValidator(check_optional_endpoint)] = ""
+    """Empty: AWS, in the region."""
+    region: Annotated[str, AfterValidator(check_region)] = ""
+    own_endpoints: bool = True
+    """Secrets may lead to other S3 servers than this one."""
+
+
 class NodesPolicy(_Part):
     """How nodes come about."""
 
@@ -175,8 +185,12 @@ class PlatformPolicy(_Part):
     allowed_sources: tuple[Annotated[str, Field(pattern=r"^[a-z0-9]+://")], ...] = (
         "oci://",
         "hf://",
+        "s3://",
     )
+    allow_code: bool = False
+    """Models may bring code that their pods run (spec.model.allowCode)."""
     hugging_face: HuggingFacePolicy = HuggingFacePolicy()
+    s3: S3Policy = S3Policy()
     limits: LimitsPolicy = LimitsPolicy()
     pods: PodsPolicy = PodsPolicy()
     network_policy: NetworkPolicyPolicy = NetworkPolicyPolicy()

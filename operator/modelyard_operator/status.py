@@ -4,10 +4,18 @@ from collections import Counter
 from typing import Any
 
 from modelyard_api.meta import Phase
-from modelyard_api.v1alpha1 import Device, Metadata, ModelDeployment, Revision, Status
+from modelyard_api.v1alpha1 import (
+    Device,
+    Metadata,
+    ModelDeployment,
+    ModelFacts,
+    Revision,
+    Status,
+)
 from modelyard_operator.conditions import build_conditions, build_refused_conditions
 from modelyard_operator.desired.ledger import Ledger
 from modelyard_operator.desired.names import build_selector, build_url
+from modelyard_operator.desired.rendering import Rendering
 from modelyard_operator.errors import Obstructed, Refused
 from modelyard_operator.facts import Facts, gather_facts
 from modelyard_operator.history import record_history
@@ -41,7 +49,7 @@ def build_status(standing: Standing, facts: Facts, now: str) -> Status:
         observed_generation=md.metadata.generation,
         phase=_find_phase(standing),
         conditions=build_conditions(standing, now),
-        url=build_url(md.metadata.namespace, md.metadata.name),
+        url=build_url(md.metadata.namespace, md.metadata.name, is_tls=_speaks_tls(standing)),
         model_name=md.model_name,
         task=facts.task,
         replicas=standing.rollout.replicas,
@@ -50,9 +58,7 @@ def build_status(standing: Standing, facts: Facts, now: str) -> Status:
         selector=build_selector(md.metadata.name),
         revision=_build_revision(md.status, ledger, observed),
         history=md.status.history if ledger is None else record_history(md.status, ledger, now),
-        model=facts.model.model_copy(
-            update={"resolved_revision": target.commit if target is not None else ""}
-        ),
+        model=_describe_model(facts, target),
         startup=facts.startup,
         device=Device(
             requested=target.device if target is not None else "",
@@ -62,6 +68,21 @@ def build_status(standing: Standing, facts: Facts, now: str) -> Status:
         demand=md.status.demand,
         failure=standing.failure,
     )
+
+
+def _describe_model(facts: Facts, target: Rendering | None) -> ModelFacts:
+    """Where nobody was asked beforehand, a bucket's revision is what the download found."""
+    if target is None:
+        return facts.model.model_copy(update={"resolved_revision": ""})
+    revision = target.commit or facts.model.resolved_revision
+    return facts.model.model_copy(update={"resolved_revision": revision})
+
+
+def _speaks_tls(standing: Standing) -> bool:
+    """After a rollback it is as the last good revision has it, whatever the spec says."""
+    if standing.ledger is None:
+        return bool(standing.md.spec.access.tls_secret_ref.name)
+    return standing.ledger.rendering.is_tls
 
 
 def assess(

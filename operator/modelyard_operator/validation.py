@@ -34,6 +34,15 @@ def _check_source(spec: Spec, policy: PlatformPolicy) -> str | None:
     return f"spec.model.uri: {uri} is not under an allowed source ({allowed})"
 
 
+def _check_code(spec: Spec, policy: PlatformPolicy) -> str | None:
+    if policy.allow_code or not spec.model.allow_code:
+        return None
+    return (
+        "spec.model.allowCode: the platform runs no code that models bring (policy.allowCode of "
+        "its chart)"
+    )
+
+
 def _check_replicas(spec: Spec, policy: PlatformPolicy) -> str | None:
     scaling, most = spec.scaling, policy.limits.max_replicas
     if scaling.effective_mode == ScalingMode.NONE:
@@ -99,6 +108,7 @@ def _allow_name(
 
 _CHECKS: tuple[Check, ...] = (
     _check_source,
+    _check_code,
     _check_replicas,
     _check_prometheus,
     _check_gpus,

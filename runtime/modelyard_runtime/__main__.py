@@ -9,19 +9,26 @@ Without a command: serve the model that MODELYARD_CONFIG describes, on port 8080
 """
 
 _FETCH = """\
-Fetch a model from a hub onto a volume: what the init container of a model pod does.
+Fetch a model from a hub or S3 onto a volume: what the init container of a model pod does.
 
 MODELYARD_FETCH says what, as JSON (the operator writes it):
-  uri            hf://ORG/NAME, or hf://ORG/NAME/FILE-OR-FOLDER for a part of the repository
-  revision       commit, 40 hex digits; with --resolve also a branch or tag (default: main)
-  endpoint       default https://huggingface.co; a mirror must give sizes and hashes
+  uri            hf://ORG/NAME, or hf://ORG/NAME/FILE-OR-FOLDER for a part of the repository;
+                 s3://BUCKET, or s3://BUCKET/FOLDER-OR-FILE
+  revision       hf://: commit, 40 hex digits; with --resolve also a branch or tag (default:
+                 main). s3://: the digest that --resolve prints (default: whatever is there)
+  endpoint       the hub, default https://huggingface.co; a mirror must give sizes and hashes
+  s3             endpoint, region: an S3 server where the Secret names none (default: AWS, in
+                 us-east-1); ownEndpoints: false: no Secret may name another one
   destination    the volume, default /download; the model becomes DESTINATION/model
   secretPath     folder with the files `token` and `host`, default /etc/modelyard/secret;
-                 the token is sent to that host (default huggingface.co) and to no other
+                 the token is sent to that host (default huggingface.co) and to no other.
+                 s3://: `accessKeyId`, `secretAccessKey` and `host` (default: that of
+                 `endpoint`, else AWS); and `sessionToken`, `endpoint`, `region` where needed
   patienceSeconds  how long nothing may move before it is given up, default 300
 
-Files are resumed where an earlier start stopped, verified by the hub's hashes, and appear
-together as DESTINATION/model once all of them are there. If they are already, nothing is sent.
+Files are resumed where an earlier start stopped, verified by the hub's hashes (those of S3 held
+to the sizes and ETags that were listed), and appear together as DESTINATION/model once all of
+them are there. If they are already, nothing is sent.
 """
 
 _EXAMPLE = """\
@@ -31,7 +38,7 @@ to do; 143 asked to stop, and what was fetched is kept.
 example:
   mkdir -p /tmp/download
   MODELYARD_FETCH='{"uri": "hf://Qwen/Qwen2.5-0.5B-Instruct"}' \\
-    python -m modelyard_runtime fetch --resolve          # prints the commit
+    python -m modelyard_runtime fetch --resolve          # prints the commit, or the digest
   MODELYARD_FETCH='{"uri": "hf://Qwen/Qwen2.5-0.5B-Instruct", "revision": "<that commit>",
     "destination": "/tmp/download"}' python -m modelyard_runtime fetch
   modelyard serve /tmp/download/model

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 
+from modelyard_runtime.doors import Doors
 from modelyard_runtime.lifecycle import Lifecycle
-from modelyard_runtime.listening import Listener
 
 _log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ ENGINE_SECONDS = 3.0
 
 async def drain(
     life: Lifecycle,
-    public: Listener,
+    public: Doors,
     *,
     lame_duck_seconds: float,
     parting_seconds: float,
@@ -48,7 +48,7 @@ async def drain(
     await give_up(life, public)
 
 
-async def give_up(life: Lifecycle, public: Listener) -> None:
+async def give_up(life: Lifecycle, public: Doors) -> None:
     """Fail what is inside, so that clients hear why, and leave."""
     life.stop_admitting()
     await close_engine(life)

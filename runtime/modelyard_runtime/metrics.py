@@ -11,9 +11,15 @@ from prometheus_client.registry import Collector
 from modelyard_api.meta import Metric
 from modelyard_runtime.engine.base import Load
 from modelyard_runtime.lifecycle import Lifecycle
+from modelyard_runtime.metering import Usage
 
 #: From a cached embedding to a long answer of a large model on a small CPU.
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320)
+
+#: Owners of keys that have series of their own, in the life of a process.
+_MAX_OWNERS = 1000
+#: All others. No owner is called like this.
+_OTHERS = "(others)"
 
 
 class EngineLoad(Collector):
@@ -64,6 +70,31 @@ class Metrics:
             registry=self.registry,
         )
 
+        self._owners: set[str] = set()
+        self._usage_requests = Counter(
+            Metric.USAGE_REQUESTS_TOTAL,
+            "Answered requests of an owner of API keys.",
+            ["owner", "code"],
+            registry=self.registry,
+        )
+        self._usage_tokens = Counter(
+            Metric.USAGE_TOKENS_TOTAL,
+            "Tokens read and generated for an owner of API keys.",
+            ["owner", "kind"],
+            registry=self.registry,
+        )
+        self._usage_units = Counter(
+            Metric.USAGE_UNITS_TOTAL,
+            "What tokens do not measure, for an owner of API keys.",
+            ["owner", "unit"],
+            registry=self.registry,
+        )
+        self._records_lost = Counter(
+            Metric.RECORDS_LOST_TOTAL,
+            "Records of usage and audit that could not be written in time.",
+            registry=self.registry,
+        )
+
     def count_request(self, *, code: int, seconds: float) -> None:
         """A request has been answered."""
         self._requests.labels(str(code)).inc()
@@ -80,6 +111,28 @@ class Metrics:
     def observe_first_token(self, seconds: float) -> None:
         """A generation has begun to answer."""
         self._first_token_seconds.observe(seconds)
+
+    def count_usage(self, usage: Usage, *, code: int) -> None:
+        """A request is over, and this is what it has used."""
+        owner = usage.owner
+        if owner not in self._owners:
+            if len(self._owners) < _MAX_OWNERS:
+                self._owners.add(owner)
+            else:
+                owner = _OTHERS
+        self._usage_requests.labels(owner, str(code)).inc()
+        for kind, tokens in (
+            ("prompt", usage.prompt_tokens),
+            ("completion", usage.completion_tokens),
+        ):
+            if tokens:
+                self._usage_tokens.labels(owner, kind).inc(tokens)
+        for unit, count in usage.units.items():
+            self._usage_units.labels(owner, unit).inc(count)
+
+    def count_lost_record(self) -> None:
+        """A record could not be written. May be called in any thread."""
+        self._records_lost.inc()
 
     def render(self) -> bytes:
         """Return everything in Prometheus's text format."""

@@ -10,11 +10,16 @@ from collections.abc import Awaitable, Callable
 from modelyard_api.meta import Reason
 from modelyard_api.report import ReportedError
 from modelyard_api.serving import ServingConfig
+from modelyard_runtime.access.gate import open_gate
+from modelyard_runtime.access.watching import Watch
+from modelyard_runtime.accounts.bookkeeping import keeping_accounts
 from modelyard_runtime.asking import verify
+from modelyard_runtime.doors import Doors
 from modelyard_runtime.draining import ENGINE_SECONDS, close_engine, drain, give_up
 from modelyard_runtime.ending import reported_error, reported_verification
 from modelyard_runtime.engine.base import BatchEngine, GenerationEngine
 from modelyard_runtime.errors import CannotStart
+from modelyard_runtime.grpc_listening import GrpcListener
 from modelyard_runtime.lifecycle import Lifecycle
 from modelyard_runtime.listening import Listener, bind_port
 from modelyard_runtime.metrics import Metrics
@@ -39,25 +44,50 @@ async def serve(config: ServingConfig, settings: Settings, start: StartEngine) -
     """Serve the model until a signal ends it; return the exit code.
 
     Raises:
-        CannotStart: a port is taken, or the model does not load, or does not answer as it should.
+        CannotStart: a port is taken, a key or certificate missing, or the model does not load, or
+            does not answer as it should.
     """
     # First of all: a typing error should not cost the time that a model takes to load.
     plan = parse_plan(config.verify) if config.verify is not None else None
+    gate = open_gate(config.access)
     stop = _listen_for_signals()
     life = Lifecycle(config)
     metrics = Metrics(life)
-    # Before the model is loaded, so that probes and the operator can ask how far it is.
-    public = Listener(build_app(life, metrics, settings), bind_port(settings.host, settings.port))
-    internal = Listener(
-        build_internal_app(life, metrics), bind_port(settings.host, settings.internal_port)
-    )
+    with (
+        Watch(gate.looks),
+        keeping_accounts(config.access, metrics, revision=settings.revision) as bookkeeper,
+    ):
+        app = build_app(life, metrics, settings, keys=gate.keys, bookkeeper=bookkeeper)
+        # Before the model is loaded, so that probes and the operator can ask how far it is.
+        public = Doors(
+            Listener(app, bind_port(settings.host, settings.port), tls=gate.tls),
+            GrpcListener(app, settings, certificate=gate.certificate),
+        )
+        internal = Listener(
+            build_internal_app(life, metrics), bind_port(settings.host, settings.internal_port)
+        )
+        return await _serve_on(
+            public, internal, life, settings=settings, start=start, plan=plan, stop=stop
+        )
+
+
+async def _serve_on(
+    public: Doors,
+    internal: Listener,
+    life: Lifecycle,
+    *,
+    settings: Settings,
+    start: StartEngine,
+    plan: Plan | None,
+    stop: asyncio.Event,
+) -> int:
     await public.open()
     await internal.open()
     _log.info(
         "listening",
         extra={
             "host": settings.host,
-            "port": public.port_number,
+            "port": public.http.port_number,
             "internal_port": internal.port_number,
         },
     )
@@ -79,10 +109,10 @@ async def _live(
     start: StartEngine,
     plan: Plan | None,
     *,
-    public: Listener,
+    public: Doors,
     stop: asyncio.Event,
 ) -> int:
-    if not await _finishes_before(stop, _open_model(life, settings, start, plan)):
+    if not await _finishes_before(stop, _open_model(life, settings, start, plan, public)):
         _log.info("stopped_before_ready")
         return 0
     if await _finishes_before(stop, _watch(life)):
@@ -102,12 +132,12 @@ async def _live(
 
 
 async def _open_model(
-    life: Lifecycle, settings: Settings, start: StartEngine, plan: Plan | None
+    life: Lifecycle, settings: Settings, start: StartEngine, plan: Plan | None, public: Doors
 ) -> None:
     """Load the model, let it answer, as declared if anything is, and open the door."""
     began = time.monotonic()
     try:
-        engine = await start(life.config)
+        engine, _ = await asyncio.gather(start(life.config), public.grpc.open())
     except CannotStart:
         raise
     except Exception as error:

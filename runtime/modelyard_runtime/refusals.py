@@ -2,6 +2,7 @@
 
 import http
 import logging
+import re
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -11,6 +12,8 @@ from starlette.types import Receive, Scope, Send
 
 from modelyard_runtime.errors import Overloaded, RequestFault
 from modelyard_runtime.middleware.access import CLIENT_LEFT
+from modelyard_runtime.protocols.open_inference import errors as open_inference
+from modelyard_runtime.protocols.open_inference import grpc_app
 from modelyard_runtime.protocols.openai import errors as openai
 from modelyard_runtime.protocols.predict import errors as predict
 from modelyard_runtime.protocols.presence import ClientGone
@@ -19,6 +22,7 @@ from modelyard_runtime.protocols.problem import Problem, problem_of
 _log = logging.getLogger(__name__)
 
 _OPENAI_PREFIX = "/v1/"
+_OPEN_INFERENCE = re.compile(r"/v2(/|$)")
 
 
 def add_handlers(api: FastAPI) -> None:
@@ -32,14 +36,25 @@ def add_handlers(api: FastAPI) -> None:
 async def refuse_crowd(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a request for which there is no room in the server."""
     fault = Overloaded("The server has too many requests inside; try again soon.")
-    await _render(scope["path"], problem_of(fault))(scope, receive, send)
+    await _render(scope, problem_of(fault))(scope, receive, send)
+
+
+async def refuse_stranger(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request without a key that is in force; it is not told what was wrong with it."""
+    problem = Problem(
+        status=http.HTTPStatus.UNAUTHORIZED,
+        code="invalid_api_key",
+        message="This needs an API key: send Authorization: Bearer KEY, or X-API-Key: KEY.",
+        headers={"www-authenticate": "Bearer"},
+    )
+    await _render(scope, problem)(scope, receive, send)
 
 
 async def _answer(request: Request, error: Exception) -> Response:
     problem = problem_of(_explain(request, error) if isinstance(error, HTTPException) else error)
     if isinstance(error, RequestFault) and problem.status == http.HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("request_failed", extra={"explanation": problem.message})
-    return _render(request.url.path, problem)
+    return _render(request.scope, problem)
 
 
 async def _note_absence(_request: Request, _error: Exception) -> Response:
@@ -59,6 +74,11 @@ def _explain(request: Request, error: HTTPException) -> HTTPException:
     return HTTPException(error.status_code, message, headers=error.headers)
 
 
-def _render(path: str, problem: Problem) -> Response:
+def _render(scope: Scope, problem: Problem) -> Response:
+    path = scope["path"]
+    if grpc_app.is_grpc(scope):
+        return grpc_app.render(problem)
+    if _OPEN_INFERENCE.match(path):
+        return open_inference.render(problem)
     render = openai.render if path.startswith(_OPENAI_PREFIX) else predict.render
     return render(problem)

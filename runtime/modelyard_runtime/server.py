@@ -3,69 +3,80 @@
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
-from fastapi.openapi.utils import get_openapi
-from pydantic.json_schema import models_json_schema
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from modelyard_api.v1alpha1 import Task
+from modelyard_runtime.access.key_folder import KeyFolder
+from modelyard_runtime.accounts.bookkeeping import Bookkeeper
+from modelyard_runtime.describing import ROUTES, describe
 from modelyard_runtime.lifecycle import Lifecycle
 from modelyard_runtime.metrics import Metrics
 from modelyard_runtime.middleware.access import Access
+from modelyard_runtime.middleware.accounting import Accounting
 from modelyard_runtime.middleware.admission import Admission
+from modelyard_runtime.middleware.authentication import Authentication
 from modelyard_runtime.middleware.body_limit import BodyLimit
 from modelyard_runtime.middleware.farewell import Farewell
 from modelyard_runtime.middleware.request_id import RequestId
 from modelyard_runtime.middleware.unforeseen import Unforeseen
 from modelyard_runtime.protocols import health
-from modelyard_runtime.protocols.body import SCHEMA_REFERENCE, Body
+from modelyard_runtime.protocols.open_inference import routes as open_inference
+from modelyard_runtime.protocols.open_inference.grpc_app import ByProtocol, GrpcApp
+from modelyard_runtime.protocols.open_inference.inference import build_inference
 from modelyard_runtime.protocols.openai import routes as openai
-from modelyard_runtime.protocols.openai.requests import (
-    ChatRequest,
-    CompletionRequest,
-    EmbeddingRequest,
-)
 from modelyard_runtime.protocols.predict import routes as predict
-from modelyard_runtime.protocols.predict.schemas import PredictRequest
-from modelyard_runtime.refusals import add_handlers, refuse_crowd
+from modelyard_runtime.protocols.rerank import routes as rerank
+from modelyard_runtime.refusals import add_handlers, refuse_crowd, refuse_stranger
 from modelyard_runtime.reporting import build_report
 from modelyard_runtime.service import InferenceService
 from modelyard_runtime.settings import Settings
-
-#: What a model is told to be reachable at, when a client asks at the wrong route.
-ROUTES = {
-    Task.TEXT_GENERATION: (openai.CHAT, openai.COMPLETIONS, predict.PREDICT),
-    Task.EMBEDDINGS: (openai.EMBEDDINGS, predict.PREDICT),
-    Task.TEXT_CLASSIFICATION: (predict.PREDICT,),
-}
-
-_BODIES: tuple[type[Body], ...] = (
-    ChatRequest,
-    CompletionRequest,
-    EmbeddingRequest,
-    PredictRequest,
-)
+from modelyard_runtime.tasks.table import SPECS
 
 
-def build_app(life: Lifecycle, metrics: Metrics, settings: Settings) -> ASGIApp:
-    """Return the application of the serving port: protocols and probes."""
+def build_app(
+    life: Lifecycle,
+    metrics: Metrics,
+    settings: Settings,
+    *,
+    keys: KeyFolder | None = None,
+    bookkeeper: Bookkeeper | None = None,
+) -> ASGIApp:
+    """Return the application of the serving port: protocols and probes.
+
+    Without keys everybody is let in; without a bookkeeper nothing is written down.
+    """
     service = InferenceService(life, metrics, routes=ROUTES)
+    inference = build_inference(life, service, SPECS)
     api = _new_api("Modelyard runtime")
     for router in (
         openai.build_router(service),
         predict.build_router(service),
+        rerank.build_router(service),
+        open_inference.build_router(inference),
         health.build_router(life),
     ):
         api.include_router(router)
-    api.openapi = lambda: _describe(api)  # type: ignore[method-assign]  # FastAPI's documented way
+    api.openapi = lambda: _describe(api, life)  # type: ignore[method-assign]  # FastAPI's documented way
 
     # The innermost first. FastAPI's own `add_middleware` would put these inside of its handler of
     # unforeseen errors, whose answers would then miss their id and their line in the log.
-    app: ASGIApp = Unforeseen(api)
-    app = BodyLimit(app, max_bytes=settings.max_body_bytes, seconds=settings.body_seconds)
+    app: ASGIApp = Unforeseen(ByProtocol(http=api, grpc=GrpcApp(inference)))
+    app = BodyLimit(
+        app,
+        max_bytes=lambda: _limit_body(life, settings),
+        seconds=settings.body_seconds,
+        max_together=settings.max_bodies_bytes,
+    )
     app = Admission(
         app, max_requests=settings.max_requests, exempt=health.PATHS, refuse=refuse_crowd
     )
+    if keys is not None:
+        # Before the bound on requests inside: who has no key takes no place of those who have.
+        app = Authentication(
+            app, find_owner=keys.find_owner, exempt=health.PATHS, refuse=refuse_stranger
+        )
+    if bookkeeper is not None:
+        app = Accounting(app, life=life, note=bookkeeper.note, exempt=health.PATHS)
     app = Farewell(app, is_stopping=lambda: life.is_stopping)
     app = Access(app, metrics=metrics, unobserved=health.PATHS)
     return RequestId(app)
@@ -107,13 +118,18 @@ def _new_api(title: str) -> FastAPI:
     return api
 
 
-def _describe(api: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document, with the bodies that the routes read by themselves."""
+def _limit_body(life: Lifecycle, settings: Settings) -> int:
+    engine = life.engine
+    if engine is not None and SPECS[engine.info.task].media is not None:
+        return max(settings.max_body_bytes, settings.max_media_bytes)
+    return settings.max_body_bytes
+
+
+def _describe(api: FastAPI, life: Lifecycle) -> dict[str, Any]:
+    """Return the OpenAPI document; until the model is loaded, of all that a model might do."""
+    engine = life.engine
+    if engine is None:
+        return describe(api, None)
     if api.openapi_schema is None:
-        document = get_openapi(title=api.title, version=api.version, routes=api.routes)
-        _, bodies = models_json_schema(
-            [(body, "validation") for body in _BODIES], ref_template=SCHEMA_REFERENCE
-        )
-        document["components"]["schemas"].update(bodies["$defs"])
-        api.openapi_schema = document
+        api.openapi_schema = describe(api, engine.info.task)
     return api.openapi_schema

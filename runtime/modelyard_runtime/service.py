@@ -1,19 +1,14 @@
 """What every protocol calls: find the model, admit, compute, account. Nothing about HTTP."""
 
 import time
+import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import TypeVar, cast
+from dataclasses import replace
+from typing import Any, cast
 
 from modelyard_api.v1alpha1 import Task
-from modelyard_runtime.domain import (
-    BatchResult,
-    Chunk,
-    Classification,
-    Embedding,
-    GenerateRequest,
-    TextInput,
-)
+from modelyard_runtime.domain import Chunk, Continuation, GenerateRequest, ModelInfo, Signature
 from modelyard_runtime.engine.base import BatchEngine, Generation, GenerationEngine
 from modelyard_runtime.errors import (
     InvalidRequest,
@@ -24,9 +19,8 @@ from modelyard_runtime.errors import (
 )
 from modelyard_runtime.interleaving import interleave
 from modelyard_runtime.lifecycle import Lifecycle
+from modelyard_runtime.metering import current_usage
 from modelyard_runtime.metrics import Metrics
-
-Result = TypeVar("Result", Embedding, Classification)
 
 
 class Answer:
@@ -50,6 +44,8 @@ class Answer:
         self._metrics = metrics
         self._clock = clock
         self._admitted_at = clock()
+        self._usage = current_usage()
+        self._usage.add(prompt_tokens=self.prompt_tokens)
 
     async def chunks(self) -> AsyncGenerator[Chunk, None]:
         """Yield every chunk as it comes."""
@@ -61,6 +57,7 @@ class Answer:
                     is_first = False
                 self.completion_tokens += chunk.tokens
                 self._metrics.count_completion_tokens(chunk.tokens)
+                self._usage.add(completion_tokens=chunk.tokens)
                 yield chunk
 
     async def _merged(self) -> AsyncGenerator[Chunk, None]:
@@ -71,12 +68,7 @@ class Answer:
         streams = [aiter(generation) for generation in self._generations]
         async with aclosing(interleave(streams)) as items:
             async for i, chunk in items:
-                yield Chunk(
-                    index=i * self._choices_each + chunk.index,
-                    text=chunk.text,
-                    tokens=chunk.tokens,
-                    finish_reason=chunk.finish_reason,
-                )
+                yield replace(chunk, index=i * self._choices_each + chunk.index)
 
 
 class InferenceService:
@@ -108,6 +100,32 @@ class InferenceService:
             Unavailable: no requests are taken now.
         """
         return self._open_engine().info.task
+
+    @property
+    def info(self) -> ModelInfo:
+        """What is known of the model.
+
+        Raises:
+            Unavailable: no requests are taken now.
+        """
+        return self._open_engine().info
+
+    @property
+    def signature(self) -> Signature | None:
+        """The tensors of a model that takes tensors; None where it does not.
+
+        Raises:
+            Unavailable: no requests are taken now.
+        """
+        return getattr(self._open_engine(), "signature", None)
+
+    def check_task(self, task: Task) -> None:
+        """Refuse what the model does not do.
+
+        Raises:
+            NotSupported: the model does another task.
+        """
+        self._engine_for(task)
 
     def check_model(self, name: str) -> None:
         """Refuse another model's name.
@@ -143,21 +161,36 @@ class InferenceService:
             self._metrics.count_prompt_tokens(answer.prompt_tokens)
             yield answer
 
-    async def embed(self, inputs: Sequence[TextInput]) -> list[Embedding]:
-        """Return the vector of each input, in order."""
-        return await self._run(Task.EMBEDDINGS, inputs, Embedding)
+    async def run(self, task: Task, items: Sequence[Any]) -> list[Any]:
+        """Return the result of each item, in order; the task says what both are.
 
-    async def classify(self, inputs: Sequence[TextInput]) -> list[Classification]:
-        """Return the scores of each input, in order."""
-        return await self._run(Task.TEXT_CLASSIFICATION, inputs, Classification)
-
-    async def _run(
-        self, task: Task, inputs: Sequence[TextInput], kind: type[Result]
-    ) -> list[Result]:
+        Raises:
+            NotSupported: the model does another task.
+        """
+        if task is Task.TEXT_GENERATION:
+            return await self._continue(items)
         engine = cast(BatchEngine, self._engine_for(task))
-        results = [_of_kind(result, kind) for result in await engine.run(inputs)]
-        self._metrics.count_prompt_tokens(sum(result.tokens for result in results))
+        results = await engine.run(items)
+        tokens = sum(result.tokens for result in results)
+        # Most tasks only read.
+        made = sum(getattr(result, "completion_tokens", 0) for result in results)
+        self._metrics.count_prompt_tokens(tokens)
+        self._metrics.count_completion_tokens(made)
+        current_usage().add(
+            prompt_tokens=tokens, completion_tokens=made, units={"items": len(items)}
+        )
         return results
+
+    async def _continue(self, items: Sequence[GenerateRequest]) -> list[Continuation]:
+        name = uuid.uuid4().hex
+        requests = [replace(item, id=f"{name}-{i}") for i, item in enumerate(items)]
+        texts = ["" for _ in requests]
+        tokens = [0 for _ in requests]
+        async with self.generate(requests) as answer, aclosing(answer.chunks()) as chunks:
+            async for chunk in chunks:
+                texts[chunk.index] += chunk.text
+                tokens[chunk.index] += chunk.tokens
+        return [Continuation(*each) for each in zip(texts, tokens, strict=True)]
 
     def _engine_for(self, task: Task) -> GenerationEngine | BatchEngine:
         """Return the engine if the model does this; its task tells which kind of engine it is."""
@@ -194,8 +227,3 @@ async def _submit(engine: GenerationEngine, request: GenerateRequest, *, before:
             f"with n={request.n}. Send them in several requests.",
             param="prompt",
         ) from fault
-
-
-def _of_kind(result: BatchResult, kind: type[Result]) -> Result:
-    assert isinstance(result, kind), f"{type(result).__name__} from a model for {kind.__name__}"  # noqa: S101
-    return result

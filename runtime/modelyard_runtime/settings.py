@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from modelyard_api.meta import INTERNAL_PORT, SERVING_PORT, Reason
+from modelyard_api.meta import GRPC_PORT, INTERNAL_PORT, SERVING_PORT, Reason
 from modelyard_runtime.errors import CannotStart
 
 PREFIX = "MODELYARD_"
@@ -21,10 +21,15 @@ class Settings(BaseModel):
 
     host: str = "0.0.0.0"  # noqa: S104 - a pod serves its network; `modelyard serve` says 127.0.0.1
     port: Port = SERVING_PORT
+    grpc_port: Port = GRPC_PORT
     internal_port: Port = INTERNAL_PORT
     termination_log: Path = Path("/dev/termination-log")
     log_format: Literal["json", "text"] = "json"
     max_body_bytes: Annotated[int, Field(gt=0)] = 4 * 1024 * 1024
+    #: The same where the model takes pictures or sounds; in base64 a third more than the file.
+    max_media_bytes: Annotated[int, Field(gt=0)] = 16 * 1024 * 1024
+    #: What the bodies of all requests inside may take together.
+    max_bodies_bytes: Annotated[int, Field(gt=0)] = 256 * 1024 * 1024
     #: How long a body may be on its way.
     body_seconds: Annotated[float, Field(gt=0)] = 60.0
     #: Requests inside at once, whatever they wait for; the engine's own queue is shorter. It bounds
@@ -33,6 +38,8 @@ class Settings(BaseModel):
     #: How long a stopping process still takes new requests, for clients and proxies to notice.
     lame_duck_seconds: Annotated[float, Field(ge=0, le=60)] = 1.0
     parting_seconds: Annotated[float, Field(ge=0, le=60)] = 3.0
+    #: This pod's revision, for usage records. The pod's own label tells it (REVISION_VARIABLE).
+    revision: str = ""
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:

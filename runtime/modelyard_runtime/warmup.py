@@ -1,12 +1,15 @@
 """The first request, made by the pod to itself: a pod that cannot answer must not become ready."""
 
-from typing import assert_never, cast
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, cast
 
 import numpy as np
 
 from modelyard_api.meta import Reason
 from modelyard_api.v1alpha1 import Task
-from modelyard_runtime.domain import Classification, Embedding, GenerateRequest, Sampling, TextInput
+from modelyard_runtime.domain import GenerateRequest, Sampling
 from modelyard_runtime.engine.base import BatchEngine, GenerationEngine
 from modelyard_runtime.errors import CannotStart, RequestFault
 
@@ -52,19 +55,32 @@ async def _generate(engine: GenerationEngine) -> None:
 
 
 async def _run(engine: BatchEngine) -> None:
-    results = await engine.run([TextInput(_TEXT)])
+    results = await engine.run([engine.sample()])
     if len(results) != 1:
-        raise _failed(f"{len(results)} answers to one text")
-    result = results[0]
-    match result:
-        case Embedding(vector=vector):
-            numbers = vector
-        case Classification(scores=scores):
-            numbers = np.array(list(scores.values()), dtype=np.float32)
-        case _:
-            assert_never(result)
-    if numbers.size == 0 or not np.isfinite(numbers).all():
+        raise _failed(f"{len(results)} answers to one item")
+    if not np.isfinite(list(_find_numbers(results[0]))).all():
         raise _failed("the answer is empty or has numbers that are not finite")
+
+
+def _find_numbers(result: Any) -> Iterator[float]:
+    """Yield the numbers of a result, of whatever dataclasses it is made."""
+    if is_dataclass(result):
+        result = [getattr(result, field.name) for field in fields(result)]
+    match result:
+        case np.ndarray() if result.dtype == object:  # texts
+            pass
+        case np.ndarray():
+            yield from result.astype(np.float64).ravel() if result.size else (math.nan,)
+        case Mapping():
+            for part in result.values():
+                yield from _find_numbers(part)
+        case list() | tuple():
+            for part in result:
+                yield from _find_numbers(part)
+        case int() | float():
+            yield float(result)
+        case _:  # a text says nothing about the numbers
+            pass
 
 
 def _failed(message: str) -> CannotStart:

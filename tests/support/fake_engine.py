@@ -13,7 +13,6 @@ import numpy as np
 
 from modelyard_api.v1alpha1 import Task
 from modelyard_runtime.domain import (
-    BatchResult,
     Chunk,
     Classification,
     Embedding,
@@ -21,10 +20,13 @@ from modelyard_runtime.domain import (
     GenerateRequest,
     ModelInfo,
     Prompt,
+    ScoredToken,
     TextInput,
+    TokenChance,
 )
 from modelyard_runtime.engine.base import Load
 from modelyard_runtime.errors import EngineFailure, InvalidRequest, Overloaded, Unavailable
+from modelyard_runtime.tasks.fill_mask import Candidate, Filled, Gap
 
 DIMENSIONS = 4
 
@@ -182,8 +184,20 @@ class FakeGeneration:
                     text=word.upper() + ("" if is_last else " "),
                     tokens=1,
                     finish_reason=self._reason() if is_last else None,
+                    scored=self._score(words, i),
                 )
         self._end()
+
+    def _score(self, words: Sequence[str], i: int) -> tuple[ScoredToken, ...]:
+        """Each word is a token of even chance; others are half characters and ends of a text."""
+        count = self._request.sampling.logprobs
+        if count is None:
+            return ()
+        word = words[i].upper()
+        chosen = TokenChance(word, word.encode(), -0.6931)
+        others = (TokenChance(None, b"\xf0\x9f", -1.5), TokenChance("<end>", None, -9999.0))
+        offset = sum(len(before) + 1 for before in words[:i])
+        return (ScoredToken(chosen, (chosen, *others)[:count], offset),)
 
     def _reason(self) -> FinishReason:
         limit = self._request.sampling.max_tokens
@@ -196,13 +210,16 @@ class FakeGeneration:
 
 
 class FakeBatchEngine(FakeEngine):
-    """Embeds, or classifies; results depend on the text alone. `fail` fails."""
+    """Embeds, classifies or fills masks; results depend on the text alone. `fail` fails."""
 
     def __init__(self, task: Task, **changes: object) -> None:
         super().__init__(build_info(task), **changes)  # type: ignore[arg-type]
 
-    async def run(self, inputs: Sequence[TextInput]) -> list[BatchResult]:
-        texts = [self._text(one) for one in inputs]
+    def sample(self) -> object:
+        return Gap("a") if self.info.task is Task.FILL_MASK else TextInput("a")
+
+    async def run(self, items: Sequence[object]) -> list[object]:
+        texts = [self._text(item) for item in items]
         self.enter(1)
         is_over = False
         try:
@@ -220,14 +237,17 @@ class FakeBatchEngine(FakeEngine):
         return [self._result(text) for text in texts]
 
     @staticmethod
-    def _text(one: TextInput) -> str:
-        text = one.content if isinstance(one.content, str) else " ".join(map(str, one.content))
+    def _text(item: object) -> str:
+        content = item.text if isinstance(item, Gap) else item.content
+        text = content if isinstance(content, str) else " ".join(map(str, content))
         if not text:
-            raise InvalidRequest("An input is empty.")
+            raise InvalidRequest("the text is empty", param="input")
         return text
 
-    def _result(self, text: str) -> BatchResult:
+    def _result(self, text: str) -> object:
         tokens = len(text.split())
+        if self.info.task is Task.FILL_MASK:
+            return Filled(((Candidate("cat", 0.5, text.replace("_", "cat")),),), tokens=tokens)
         if self.info.task is Task.TEXT_CLASSIFICATION:
             good = 0.75 if "good" in text else 0.25
             scores = {"POSITIVE": good, "NEGATIVE": 1 - good}

@@ -14,6 +14,7 @@ from modelyard_runtime.engine.base import BatchEngine, GenerationEngine
 from modelyard_runtime.errors import CannotStart
 from modelyard_runtime.launch import launch
 from tests.support.fake_engine import FakeBatchEngine, FakeGenerationEngine
+from tests.support.tensor_engine import FakeTensorEngine
 
 
 async def start(config: ServingConfig) -> GenerationEngine | BatchEngine:
@@ -30,6 +31,8 @@ async def start(config: ServingConfig) -> GenerationEngine | BatchEngine:
     if config.task in {Task.AUTO, Task.TEXT_GENERATION}:
         capacity = 0 if os.environ.get("FAKE_ENGINE_LOAD") == "mute" else 1024
         return FakeGenerationEngine(capacity=capacity, step_seconds=step_seconds)
+    if config.task is Task.PREDICT:
+        return FakeTensorEngine(step_seconds=step_seconds)
     return FakeBatchEngine(config.task, step_seconds=step_seconds)
 
 

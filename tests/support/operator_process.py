@@ -53,7 +53,7 @@ class OperatorProcess:
             argv = [sys.executable, "-m", "modelyard_operator"]
             self.process = subprocess.Popen(argv, env=self._environment, stderr=log, stdout=log)
         if wait:
-            wait_for(self._is_ready, what="the operator is ready", seconds=60, told=self.log)
+            wait_for(self._is_ready, what="the operator is ready", seconds=120, told=self.log)
         return self
 
     def stop(self, number=signal.SIGTERM):

@@ -15,10 +15,11 @@ CONFIG = '{"modelName": "tiny"}'
 
 @dataclass
 class RuntimeProcess:
-    """A running process and what it has said."""
+    """A running process and what it has said: `lines` of its log, and `records` of accounts."""
 
     process: asyncio.subprocess.Process
     lines: list[dict[str, Any]] = field(default_factory=list)
+    records: list[dict[str, Any]] = field(default_factory=list)
     _has_news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     @property
@@ -28,6 +29,10 @@ class RuntimeProcess:
     @property
     def internal_url(self) -> str:
         return f"http://127.0.0.1:{self.event('listening')['internal_port']}"
+
+    @property
+    def grpc_address(self) -> str:
+        return f"127.0.0.1:{self.event('listening_grpc')['port']}"
 
     def event(self, name: str) -> dict[str, Any]:
         return next(line for line in self.lines if line["event"] == name)
@@ -41,15 +46,33 @@ class RuntimeProcess:
             await self._has_news.wait_for(lambda: any(x["event"] == name for x in self.lines))
         return self.event(name)
 
+    async def writes_down(
+        self, request_id: str, count: int, *, seconds: float = 20
+    ) -> list[dict[str, Any]]:
+        """Wait for so many records of a request, and return them."""
+        async with asyncio.timeout(seconds), self._has_news:
+            await self._has_news.wait_for(lambda: len(self.writes_of(request_id)) >= count)
+        return self.writes_of(request_id)
+
+    def writes_of(self, request_id: str) -> list[dict[str, Any]]:
+        """Return the records of a request."""
+        return [record for record in self.records if record["request_id"] == request_id]
+
     async def ends(self, *, seconds: float = 20) -> int:
         """Wait for the end and return the exit code."""
         return await asyncio.wait_for(self.process.wait(), seconds)
 
     async def listen(self) -> None:
-        assert self.process.stderr is not None
-        async for line in self.process.stderr:
+        await asyncio.gather(
+            self._read(self.process.stderr, self.lines),
+            self._read(self.process.stdout, self.records),
+        )
+
+    async def _read(self, stream: asyncio.StreamReader | None, into: list[dict[str, Any]]) -> None:
+        assert stream is not None
+        async for line in stream:
             async with self._has_news:
-                self.lines.append(json.loads(line))
+                into.append(json.loads(line))
                 self._has_news.notify_all()
 
 
@@ -62,6 +85,7 @@ async def started(
         **os.environ,
         "MODELYARD_HOST": "127.0.0.1",
         "MODELYARD_PORT": "0",
+        "MODELYARD_GRPC_PORT": "0",
         "MODELYARD_INTERNAL_PORT": "0",
         "MODELYARD_TERMINATION_LOG": "/nonexistent/termination-log",
         **variables,
@@ -70,7 +94,10 @@ async def started(
         environment["MODELYARD_CONFIG"] = config
     runtime = RuntimeProcess(
         await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", module), env=environment, stderr=asyncio.subprocess.PIPE
+            *(sys.executable, "-m", module),
+            env=environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
         )
     )
     listening = asyncio.create_task(runtime.listen())

@@ -1,13 +1,17 @@
 """The runtime's applications around a scripted engine: in memory, or on real ports."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 
 from modelyard_api.serving import ServingConfig
+from modelyard_runtime.access.gate import Gate
+from modelyard_runtime.accounts.bookkeeping import Bookkeeper
 from modelyard_runtime.engine.base import BatchEngine, GenerationEngine
+from modelyard_runtime.grpc_listening import GrpcListener
 from modelyard_runtime.lifecycle import Lifecycle
 from modelyard_runtime.listening import Listener, bind_port
 from modelyard_runtime.metrics import Metrics
@@ -41,6 +45,16 @@ def build_client(
     )
 
 
+@dataclass
+class Records:
+    """A sink that keeps what it is given."""
+
+    all: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def put(self, record: Mapping[str, Any]) -> None:
+        self.all.append(record)
+
+
 @dataclass(frozen=True)
 class Running:
     """A server on real ports."""
@@ -48,6 +62,11 @@ class Running:
     life: Lifecycle
     public: Listener
     internal: Listener
+    grpc: GrpcListener
+
+    @property
+    def grpc_address(self) -> str:
+        return f"127.0.0.1:{self.grpc.port_number}"
 
     @property
     def port(self) -> int:
@@ -64,21 +83,32 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    engine: GenerationEngine | BatchEngine | None, *, settings: Settings | None = None
+    engine: GenerationEngine | BatchEngine | None,
+    *,
+    settings: Settings | None = None,
+    gate: Gate | None = None,
+    records: Records | None = None,
+    speaks_grpc: bool = False,
 ) -> AsyncIterator[Running]:
     """Serve on loopback ports of the system's choice."""
-    life = build_life(engine)
+    settings = (settings or Settings()).model_copy(update={"host": "127.0.0.1", "grpc_port": 0})
+    life, gate = build_life(engine), gate or Gate()
     metrics = Metrics(life)
-    app = build_app(life, metrics, settings or Settings())
+    bookkeeper = Bookkeeper(records, metrics, revision="r1", is_auditing=True) if records else None
+    app = build_app(life, metrics, settings, keys=gate.keys, bookkeeper=bookkeeper)
     server = Running(
         life,
-        Listener(app, bind_port("127.0.0.1", 0)),
+        Listener(app, bind_port("127.0.0.1", 0), tls=gate.tls),
         Listener(build_internal_app(life, metrics), bind_port("127.0.0.1", 0)),
+        GrpcListener(app, settings, certificate=gate.certificate),
     )
     await server.public.open()
     await server.internal.open()
+    if speaks_grpc:
+        await server.grpc.open()
     try:
         yield server
     finally:
         await server.public.abort()
         await server.internal.abort()
+        await server.grpc.abort()

@@ -44,13 +44,19 @@ SMALL = {
 }
 
 
-def write_tokenizer(folder: Path, *, chat_template: str | None = None) -> None:
+def write_tokenizer(folder: Path, *, chat_template: str | None = None, **more_tokens: str) -> None:
+    """Write the tokenizer; `more_tokens` (mask_token and its like) get the ids after the last."""
     words = {f"t{number}": number for number in range(VOCABULARY - 2)}
     words |= {"system": VOCABULARY - 2, "user": VOCABULARY - 1}
     backend = Tokenizer(models.WordLevel(words, unk_token="t0"))
     backend.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=backend, pad_token="t0", unk_token="t0", eos_token="t1", bos_token="t2"
+        tokenizer_object=backend,
+        pad_token="t0",
+        unk_token="t0",
+        eos_token="t1",
+        bos_token="t2",
+        **more_tokens,
     )
     tokenizer.chat_template = chat_template
     tokenizer.save_pretrained(folder)

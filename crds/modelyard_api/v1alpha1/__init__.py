@@ -18,6 +18,7 @@ from modelyard_api.v1alpha1.pod_template import (
     WhenUnsatisfiable,
 )
 from modelyard_api.v1alpha1.spec import (
+    Access,
     DType,
     EnvVariable,
     Expectation,
@@ -54,6 +55,7 @@ from modelyard_api.v1alpha1.status import (
 )
 
 __all__ = [
+    "Access",
     "ConditionStatus",
     "DType",
     "Demand",

@@ -19,7 +19,18 @@ class Task(StrEnum):
     AUTO = "auto"
     TEXT_GENERATION = "text-generation"
     EMBEDDINGS = "embeddings"
+    RERANK = "rerank"
+    FILL_MASK = "fill-mask"
     TEXT_CLASSIFICATION = "text-classification"
+    TOKEN_CLASSIFICATION = "token-classification"  # noqa: S105 - a task
+    QUESTION_ANSWERING = "question-answering"
+    SUMMARIZATION = "summarization"
+    TRANSLATION = "translation"
+    ZERO_SHOT_CLASSIFICATION = "zero-shot-classification"
+    IMAGE_CLASSIFICATION = "image-classification"
+    OBJECT_DETECTION = "object-detection"
+    AUTOMATIC_SPEECH_RECOGNITION = "automatic-speech-recognition"
+    PREDICT = "predict"
 
 
 class Format(StrEnum):
@@ -28,6 +39,11 @@ class Format(StrEnum):
     AUTO = "auto"
     TRANSFORMERS = "transformers"
     GGUF = "gguf"
+    ONNX = "onnx"
+    KERAS = "keras"
+    TORCHSCRIPT = "torchscript"
+    TORCH_EXPORT = "torch-export"
+    STATE_DICT = "state-dict"
 
 
 class DType(StrEnum):
@@ -53,6 +69,8 @@ class Model(Document):
     secret_ref: ObjectReference = ObjectReference()
     task: Task = Task.AUTO
     format: Format = Format.AUTO
+    entrypoint: str = ""
+    allow_code: bool = False
     name: str = ""
 
 
@@ -200,6 +218,14 @@ class Update(Document):
         return parse_seconds(self.drain_timeout)
 
 
+class Access(Document):
+    """Who may ask, where no gateway decides it. Without a Secret of keys everybody may."""
+
+    keys_secret_ref: ObjectReference = ObjectReference()
+    tls_secret_ref: ObjectReference = ObjectReference()
+    audit: bool = False
+
+
 class EnvVariable(Document):
     """An environment variable, taken literally."""
 
@@ -222,6 +248,7 @@ class Spec(Document):
     resources: Resources = Resources()
     scaling: Scaling = Scaling()
     update: Update = Update()
+    access: Access = Access()
     runtime: Runtime = Runtime()
     suspend: bool = False
     pod_template: PodTemplate = PodTemplate()

@@ -67,7 +67,7 @@ class Demand(Document):
 
 
 class ModelFacts(Document):
-    """Which commit is served, and what the runtime found in the model folder."""
+    """Which commit or digest is served, and what the runtime found in the model folder."""
 
     resolved_revision: str = ""
     format: str = ""

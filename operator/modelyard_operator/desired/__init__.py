@@ -43,7 +43,7 @@ def build_children(
 
     `is_awake` says that gateways keep it from sleeping.
     """
-    children = [build_deployment(md, ledger), build_service(md)]
+    children = [build_deployment(md, ledger), build_service(md, ledger)]
     if policy.network_policy.enabled:
         children.append(build_network_policy(md, policy.network_policy))
     match find_scaler_kind(md):

@@ -11,6 +11,13 @@ FETCH_CONTAINER: Final = "fetch"
 MODEL_VOLUME: Final = "model"
 SECRET_VOLUME: Final = "secret"  # noqa: S105 - the name of a volume
 SCRATCH_VOLUME: Final = "tmp"
+KEYS_VOLUME: Final = "keys"
+TLS_VOLUME: Final = "tls"
+#: The serving port's name in a pod; it tells pods that speak TLS from others.
+PORT_NAME: Final = "http"
+TLS_PORT_NAME: Final = "https"
+#: The name of the Service's port for gRPC. Pods do not declare theirs: templates stay as they are.
+GRPC_PORT_NAME: Final = "grpc"
 
 #: What the watches of children and pods select.
 CHILD_SELECTOR: Final = f"{LABEL_MANAGED_BY}={MANAGER}"
@@ -46,6 +53,6 @@ def build_metadata(owner: Metadata, annotations: dict[str, str]) -> dict[str, An
     }
 
 
-def build_url(namespace: str, name: str) -> str:
+def build_url(namespace: str, name: str, *, is_tls: bool = False) -> str:
     """Return where the Service answers, whatever the cluster's domain is called."""
-    return f"http://{name}.{namespace}.svc"
+    return f"{TLS_PORT_NAME if is_tls else PORT_NAME}://{name}.{namespace}.svc"

@@ -9,6 +9,7 @@ from modelyard_api.meta import (
     STOP_MARGIN_SECONDS,
 )
 from modelyard_api.v1alpha1 import ModelDeployment
+from modelyard_operator.desired.access import build_access_volumes
 from modelyard_operator.desired.container import build_container
 from modelyard_operator.desired.digest import digest
 from modelyard_operator.desired.model_source import build_init_containers, build_volumes
@@ -62,7 +63,7 @@ def _build_pod_spec(
         },
         **build_init_containers(md.spec.model, policy, container, commit),
         "containers": [container],
-        "volumes": build_volumes(md.spec.model),
+        "volumes": [*build_volumes(md.spec.model), *build_access_volumes(md.spec.access)],
         **build_placement(md, profile),
         **_build_names(md),
     }

@@ -14,6 +14,7 @@ from modelyard_api.document import Document
 from modelyard_api.fetch import HUB_SCHEME, is_commit, parse_hub_uri
 from modelyard_api.meta import LABEL_REVISION, Reason
 from modelyard_api.v1alpha1 import ModelDeployment
+from modelyard_operator.desired.access import serves_tls
 from modelyard_operator.desired.digest import digest
 from modelyard_operator.desired.pod_template import build_pod_template
 from modelyard_operator.errors import Refused
@@ -46,7 +47,8 @@ def _check_template(template: dict[str, Any]) -> dict[str, Any]:
 class Rendering(Document):
     """A pod template, the device that it asks for, and the commit that it serves.
 
-    `source` is what the commit was found for; both are missing for images.
+    `source` is what the commit was found for; both are missing for images. Of a bucket only the
+    commit is there, if spec.model.revision has a digest.
     """
 
     template: Annotated[dict[str, Any], AfterValidator(_check_template)]
@@ -64,6 +66,11 @@ class Rendering(Document):
         """The runtime's image."""
         containers = self.template.get("spec", {}).get("containers") or [{}]
         return str(containers[0].get("image", ""))
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether its pods speak TLS."""
+        return serves_tls(self.template)
 
     def encode(self) -> str:
         """Return the annotation's value, the same for the same rendering."""
@@ -86,7 +93,7 @@ def build_template_input(md: ModelDeployment) -> str:
 
 
 def find_source(md: ModelDeployment) -> Source | None:
-    """Return what must be resolved to a commit; None for images."""
+    """Return what must be resolved to a commit; None for images and buckets."""
     model = md.spec.model
     if not model.uri.startswith(HUB_SCHEME):
         return None
@@ -99,9 +106,10 @@ def find_commit(md: ModelDeployment, last: Rendering | None) -> str:
     A branch that the live pods were resolved from stays where it was, whatever else of the spec
     changes: more memory must not bring another model.
     """
-    if is_commit(md.spec.model.revision):
+    source = find_source(md)
+    if source is None or is_commit(md.spec.model.revision):
         return md.spec.model.revision
-    return last.commit if last is not None and last.source == find_source(md) else ""
+    return last.commit if last is not None and last.source == source else ""
 
 
 def render(md: ModelDeployment, policy: PlatformPolicy, commit: str) -> Rendering:

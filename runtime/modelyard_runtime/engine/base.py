@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from modelyard_runtime.domain import BatchResult, Chunk, GenerateRequest, ModelInfo, TextInput
+from modelyard_runtime.domain import Chunk, GenerateRequest, ModelInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +62,19 @@ class GenerationEngine(Engine, Protocol):
 
 
 class BatchEngine(Engine, Protocol):
-    """Answers each input in one step of the model."""
+    """Answers each item in one go. What items and results are, the model's task says."""
 
-    async def run(self, inputs: Sequence[TextInput]) -> list[BatchResult]:
-        """Return one result per input, in order. Cancelling drops inputs not yet computed.
+    def sample(self) -> Any:
+        """Return a small item that any model of this kind can answer."""
+        ...
+
+    async def run(self, items: Sequence[Any]) -> list[Any]:
+        """Return one result per item, in order. Cancelling drops items not yet computed.
 
         Raises:
-            InvalidRequest: an input is empty or longer than the context.
+            InvalidRequest: an item is empty, too long, or cannot be read.
             Overloaded: the queue is full.
             Unavailable: the engine has died or is closing.
-            EngineFailure: the model failed on these inputs.
+            EngineFailure: the model failed on these items.
         """
         ...

@@ -11,9 +11,11 @@ from modelyard_api.v1alpha1 import Task
 from modelyard_runtime.capacity import Capacity
 from modelyard_runtime.engine.base import BatchEngine, GenerationEngine
 from modelyard_runtime.engine.worker import Core, Worker
+from modelyard_runtime.loading.combinations import check_combination
 from modelyard_runtime.loading.detection import detect
 from modelyard_runtime.loading.faults import translated_load_errors
 from modelyard_runtime.loading.memory import require_library_memory
+from modelyard_runtime.loading.program_vetting import vet_program
 from modelyard_runtime.loading.registry import LOADERS, Wanted, import_function
 from modelyard_runtime.loading.vetting import vet_folder
 
@@ -21,12 +23,9 @@ AnyEngine = GenerationEngine | BatchEngine
 #: What is built on the thread: the core that stays there, and what makes the engine around it.
 Built = tuple[Core[Any], Callable[[Worker[Any]], AnyEngine]]
 
-# What builds the engine around a loaded model, by task; imported on use, since it imports torch.
-_BUILDERS = {
-    Task.TEXT_GENERATION: "modelyard_runtime.engine.backends.builders:build_generation",
-    Task.EMBEDDINGS: "modelyard_runtime.engine.backends.builders:build_embeddings",
-    Task.TEXT_CLASSIFICATION: "modelyard_runtime.engine.backends.builders:build_classification",
-}
+# What builds the engine around a loaded model; imported on use, since it imports torch.
+_BUILD_GENERATION = "modelyard_runtime.engine.backends.builders:build_generation"
+_BUILD_BATCH = "modelyard_runtime.engine.backends.builders:build_batch"
 # A thread that has done its share of an operation sleeps until the next instead of spinning. On a
 # machine to itself spinning is a fifth faster; beside other busy processes, which is how pods
 # live, the spinning threads take the processor from those still at work, and a step took 500 ms
@@ -42,6 +41,9 @@ _ENVIRONMENT = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "TRANSFORMERS_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "false",
+    "KERAS_BACKEND": "torch",
+    # Keras writes its settings into a folder; this is none.
+    "KERAS_HOME": os.devnull,
 }
 
 
@@ -60,14 +62,16 @@ async def start_engine(config: ServingConfig, capacity: Capacity) -> GenerationE
 
 def _build(config: ServingConfig, capacity: Capacity, loop: asyncio.AbstractEventLoop) -> Built:
     # Vetting first: it imports no model library, so a bad folder is refused within a second.
-    folder = vet_folder(Path(config.model_path))
-    detected = detect(folder, config.task, config.format)
+    folder = vet_folder(Path(config.model_path), form=config.format, entrypoint=config.entrypoint)
+    detected = detect(folder, config.task, config.format, config.entrypoint)
+    check_combination(detected, config.dtype, allow_code=config.allow_code)
+    vet_program(folder, detected, capacity.memory_bytes)
     wanted = Wanted(folder, detected, config.dtype, capacity.memory_bytes, config.device)
     require_library_memory(capacity.memory_bytes)
     with translated_load_errors():
         import_function(_PREPARE)(capacity.threads)
-        loaded = import_function(LOADERS[detected.format, detected.task])(wanted)
-        built: Built = import_function(_BUILDERS[detected.task])(
-            loaded, config.model_name, capacity, loop
-        )
+        loaded = import_function(LOADERS[detected.format])(wanted)
+        generates = detected.task is Task.TEXT_GENERATION
+        build = import_function(_BUILD_GENERATION if generates else _BUILD_BATCH)
+        built: Built = build(loaded, config.model_name, capacity, loop)
     return built

@@ -7,7 +7,12 @@ from modelyard_api.meta import Reason
 from modelyard_runtime.errors import CannotStart
 
 # torch's CPU allocator raises a bare RuntimeError.
-_NO_MEMORY = ("can't allocate memory", "out of memory", "not enough memory")
+_NO_MEMORY = (
+    "can't allocate memory",
+    "out of memory",
+    "not enough memory",
+    "Failed to allocate memory",
+)
 _NO_ARCHITECTURE = (
     "does not recognize this architecture",
     "Unrecognized model",
@@ -26,10 +31,15 @@ def translated_load_errors() -> Iterator[None]:
         raise explain(error) from error
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Say whether a library ran out of memory; most of them raise a bare error."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)
+
+
 def explain(error: Exception) -> CannotStart:
     """Return the reason, message and hint for an exception of a model library."""
     text = f"{type(error).__name__}: {error}"
-    if isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
+    if is_out_of_memory(error):
         return CannotStart(
             Reason.NOT_ENOUGH_MEMORY,
             f"Memory ran out while the model was loaded. {text}",
@@ -41,6 +51,13 @@ def explain(error: Exception) -> CannotStart:
             f"The architecture is not one that this runtime's transformers knows. {text}",
             hint="Check model_type in config.json. A newer architecture needs a newer runtime; "
             "one that brings its own code is not served.",
+        )
+    if isinstance(error, ImportError):
+        return CannotStart(
+            Reason.MODEL_UNSUPPORTED,
+            f"The model needs a library that this runtime does not have. {text}",
+            hint="Choose a version of the model that transformers loads by itself (of DETR, for "
+            "example, the one without timm).",
         )
     return CannotStart(
         Reason.LOAD_FAILED,

@@ -42,7 +42,7 @@ from modelyard_runtime.loading.registry import Wanted
 
 def load_causal_lm(wanted: Wanted) -> Loaded:
     """Load the folder's GGUF file."""
-    header = wanted.folder.ggufs[wanted.detected.gguf_name]
+    header = wanted.folder.ggufs[wanted.detected.file_name]
     architecture = require_supported(header)
     device = choose_device(wanted.device)
     dtype = choose_dtype(wanted.dtype, torch.float16, device)
@@ -50,7 +50,7 @@ def load_causal_lm(wanted: Wanted) -> Loaded:
     require_room(parameters * dtype.itemsize, wanted.memory_bytes, device)
     model = _build_model(header, architecture, dtype)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(
-        str(wanted.folder.path), gguf_file=wanted.detected.gguf_name, local_files_only=True
+        str(wanted.folder.path), gguf_file=wanted.detected.file_name, local_files_only=True
     )
     return Loaded.of(model, tokenizer, wanted, device)
 

@@ -21,21 +21,28 @@ _SHOWN = 4
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The model on its device, ready to be used, and the size of its weights."""
+    """The model on its device, ready to be used, and the size of its weights.
+
+    `tokenizer` is None where the model reads no text; `processor` is what turns pictures or sounds
+    into the model's input, None where it takes neither.
+    """
 
     model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
+    tokenizer: Any
     wanted: Wanted
     dtype: torch.dtype
     parameters: int
+    processor: Any = None
 
     @classmethod
     def of(
         cls,
         model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
+        tokenizer: PreTrainedTokenizerBase | None,
         wanted: Wanted,
         device: torch.device,
+        *,
+        processor: Any = None,
     ) -> "Loaded":
         """Put a freshly loaded model on its device, to be used and not trained."""
         module: nn.Module = model
@@ -44,7 +51,12 @@ class Loaded:
         parameters = sum(parameter.numel() for parameter in module.parameters())
         if device.type == "cpu":
             pack_linear_layers(model, spare_bytes=wanted.memory_bytes - read_resident_bytes())
-        return cls(model, tokenizer, wanted, dtype, parameters)
+        return cls(model, tokenizer, wanted, dtype, parameters, processor)
+
+    @property
+    def device_type(self) -> str:
+        """Kind of device: `cpu` or `cuda`."""
+        return str(self.model.device.type)
 
     def describe(self, name: str, context_tokens: int) -> ModelInfo:
         """Return the facts about it."""

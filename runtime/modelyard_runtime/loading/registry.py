@@ -5,21 +5,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from modelyard_api.v1alpha1 import DType, Format, Task
+from modelyard_api.v1alpha1 import DType, Format
 from modelyard_runtime.loading.detection import Detected
 from modelyard_runtime.loading.folder import ModelFolder
 
-LOADERS: dict[tuple[Format, Task], str] = {
-    (Format.TRANSFORMERS, Task.TEXT_GENERATION): (
-        "modelyard_runtime.loading.transformers_folder:load_causal_lm"
-    ),
-    (Format.TRANSFORMERS, Task.EMBEDDINGS): (
-        "modelyard_runtime.loading.transformers_folder:load_encoder"
-    ),
-    (Format.TRANSFORMERS, Task.TEXT_CLASSIFICATION): (
-        "modelyard_runtime.loading.transformers_folder:load_classifier"
-    ),
-    (Format.GGUF, Task.TEXT_GENERATION): "modelyard_runtime.loading.gguf_file:load_causal_lm",
+LOADERS: dict[Format, str] = {
+    Format.TRANSFORMERS: "modelyard_runtime.loading.transformers_folder:load",
+    Format.GGUF: "modelyard_runtime.loading.gguf_file:load_causal_lm",
+    Format.ONNX: "modelyard_runtime.loading.onnx_file:load",
+    Format.KERAS: "modelyard_runtime.loading.keras_file:load",
+    Format.TORCHSCRIPT: "modelyard_runtime.loading.torch_programs:load_torchscript",
+    Format.TORCH_EXPORT: "modelyard_runtime.loading.torch_programs:load_export",
+    Format.STATE_DICT: "modelyard_runtime.loading.state_dict:load",
 }
 
 

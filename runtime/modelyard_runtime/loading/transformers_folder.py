@@ -7,11 +7,21 @@ from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
+    AutoModelForCTC,
+    AutoModelForImageClassification,
+    AutoModelForMaskedLM,
+    AutoModelForObjectDetection,
+    AutoModelForQuestionAnswering,
+    AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
+    AutoModelForSpeechSeq2Seq,
+    AutoModelForTokenClassification,
     AutoTokenizer,
     PreTrainedConfig,
+    PreTrainedModel,
 )
 
+from modelyard_api.v1alpha1 import Task
 from modelyard_runtime.loading.loaded import (
     Loaded,
     choose_device,
@@ -19,6 +29,7 @@ from modelyard_runtime.loading.loaded import (
     require_all_weights,
     require_room,
 )
+from modelyard_runtime.loading.processors import PROCESSORS, load_processor
 from modelyard_runtime.loading.registry import Wanted
 from modelyard_runtime.loading.safetensors_header import Header
 
@@ -29,25 +40,40 @@ _CLOSED = {"local_files_only": True, "trust_remote_code": False}
 _STORED_DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 
-def load_causal_lm(wanted: Wanted) -> Loaded:
-    """Load a model that continues texts."""
-    return _load(wanted, AutoModelForCausalLM)
+# What transformers builds for each task.
+_FACTORIES: dict[Task, Any] = {
+    Task.TEXT_GENERATION: AutoModelForCausalLM,
+    Task.EMBEDDINGS: AutoModel,
+    Task.FILL_MASK: AutoModelForMaskedLM,
+    Task.TEXT_CLASSIFICATION: AutoModelForSequenceClassification,
+    Task.IMAGE_CLASSIFICATION: AutoModelForImageClassification,
+    Task.OBJECT_DETECTION: AutoModelForObjectDetection,
+    Task.AUTOMATIC_SPEECH_RECOGNITION: AutoModelForSpeechSeq2Seq,
+    Task.TOKEN_CLASSIFICATION: AutoModelForTokenClassification,
+    Task.QUESTION_ANSWERING: AutoModelForQuestionAnswering,
+    Task.ZERO_SHOT_CLASSIFICATION: AutoModelForSequenceClassification,
+    Task.RERANK: AutoModelForSequenceClassification,
+    Task.SUMMARIZATION: AutoModelForSeq2SeqLM,
+    Task.TRANSLATION: AutoModelForSeq2SeqLM,
+}
+_WORDLESS = frozenset({Task.IMAGE_CLASSIFICATION, Task.OBJECT_DETECTION})
+# Weights that a folder may lack: encoders are often stored without the pooler of their
+# pre-training, which nobody asks for an embedding.
+_UNUSED = {Task.EMBEDDINGS: "pooler."}
 
 
-def load_encoder(wanted: Wanted) -> Loaded:
-    """Load a model without its head.
-
-    Encoders are often stored without the pooler of their pre-training, which nobody asks here.
-    """
-    return _load(wanted, AutoModel, unused="pooler.")
-
-
-def load_classifier(wanted: Wanted) -> Loaded:
-    """Load a model with a classification head."""
-    return _load(wanted, AutoModelForSequenceClassification)
+def load(wanted: Wanted) -> Loaded:
+    """Load the model that the task needs, with its tokenizer or processor."""
+    path = str(wanted.folder.path)
+    task = wanted.detected.task
+    writes_letters = wanted.detected.architecture.endswith("ForCTC")
+    model, device = _load_model(wanted, AutoModelForCTC if writes_letters else _FACTORIES[task])
+    processor = load_processor(wanted) if task in PROCESSORS else None
+    tokenizer = None if task in _WORDLESS else AutoTokenizer.from_pretrained(path, **_CLOSED)
+    return Loaded.of(model, tokenizer, wanted, device, processor=processor)
 
 
-def _load(wanted: Wanted, factory: Any, *, unused: str = "") -> Loaded:
+def _load_model(wanted: Wanted, factory: Any) -> tuple[PreTrainedModel, torch.device]:
     path = str(wanted.folder.path)
     config: PreTrainedConfig = AutoConfig.from_pretrained(path, **_CLOSED)
     device = choose_device(wanted.device)
@@ -62,10 +88,10 @@ def _load(wanted: Wanted, factory: Any, *, unused: str = "") -> Loaded:
         output_loading_info=True,
         **_CLOSED,
     )
+    unused = _UNUSED.get(wanted.detected.task)
     missing = [name for name in report["missing_keys"] if not (unused and unused in name)]
     require_all_weights(missing, "The folder")
-    tokenizer = AutoTokenizer.from_pretrained(path, **_CLOSED)
-    return Loaded.of(model, tokenizer, wanted, device)
+    return model, device
 
 
 def _stored_dtype(wanted: Wanted) -> torch.dtype | None:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from modelyard_api.meta import Reason
+from modelyard_api.v1alpha1 import Format
 from modelyard_runtime.errors import CannotStart
 from modelyard_runtime.loading import gguf_header, safetensors_header
 from modelyard_runtime.loading.folder import ModelFolder
+from modelyard_runtime.loading.model_files import SEARCHED, find_formats
 
 # Vocabularies are JSON objects with a key per token, and any word can be a token.
 _VOCABULARIES = frozenset({"tokenizer.json", "vocab.json", "added_tokens.json", "merges.json"})
@@ -34,8 +36,10 @@ _DOWNLOAD_HINT = (
 )
 
 
-def vet_folder(path: Path) -> ModelFolder:
+def vet_folder(path: Path, *, form: Format = Format.AUTO, entrypoint: str = "") -> ModelFolder:
     """Read the folder's table of contents and refuse what this runtime does not open.
+
+    Formats that are one file are vetted later (program_vetting), once it is known which one it is.
 
     Raises:
         CannotStart: ModelNotFound, ModelUnsafe or ModelFileCorrupt, each with a hint.
@@ -51,6 +55,8 @@ def vet_folder(path: Path) -> ModelFolder:
         if name.endswith(_INDEX_SUFFIX):
             _check_index(name, document, weights)
     folder = ModelFolder(path, names, documents, weights, ggufs)
+    if entrypoint or form in SEARCHED or find_formats(folder):
+        return folder
     if not weights and not ggufs:
         _refuse_without_weights(folder)
     if not ggufs and "config.json" not in documents:
@@ -246,11 +252,13 @@ def _refuse_without_weights(folder: ModelFolder) -> None:
             Reason.MODEL_UNSAFE,
             f"The weights are Python pickles only ({', '.join(pickles[:4])}); opening one can "
             "run any code",
-            hint=_CONVERT_HINT,
+            hint=f"{_CONVERT_HINT} Weights of a class of your own are served as they are, with "
+            "spec.model.entrypoint and allowCode.",
         )
     raise CannotStart(
         Reason.MODEL_NOT_FOUND,
-        f"{folder.path} has no weights (*.safetensors or *.gguf); it holds {folder.describe()}",
+        f"{folder.path} has no model (*.safetensors, *.gguf, *.onnx, *.keras, *.h5, *.pt2 or "
+        f"TorchScript); it holds {folder.describe()}",
         hint="Copy the whole model folder, and place its files at the root, not in a subfolder.",
     )
 

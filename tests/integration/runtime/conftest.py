@@ -20,13 +20,15 @@ def make_example(tmp_path_factory):
     """Run an example's make.py, once; returns the folder and what it printed."""
     made = {}
 
-    def make(name):
-        if name not in made:
+    def make(name, *options):
+        if (name, options) not in made:
             folder = tmp_path_factory.mktemp(name)
-            command = [sys.executable, EXAMPLES / name / "make.py", "--out", folder]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            made[name] = (folder, done.stdout)
-        return made[name]
+            command = [sys.executable, EXAMPLES / name / "make.py", "--out", folder, *options]
+            # One thread each: the other cores have tests of their own.
+            alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+            done = subprocess.run(command, env=alone, capture_output=True, text=True, check=True)
+            made[name, options] = (folder, done.stdout)
+        return made[name, options]
 
     return make
 

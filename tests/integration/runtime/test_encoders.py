@@ -67,12 +67,16 @@ async def test_token_ids_are_embedded_as_they_are(minilm):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param("", "input 1 is empty", id="empty text"),
-        pytest.param((), "input 1 is empty", id="no tokens"),
+        pytest.param("", "input 1: the text is empty", id="empty text"),
+        pytest.param((), "input 1: the text is empty", id="no tokens"),
         pytest.param(
-            "cat " * 300, "input 1 has 302 tokens; this model takes at most 256", id="long"
+            "cat " * 300,
+            "input 1: the text has 302 tokens; this model takes at most 256",
+            id="long",
         ),
-        pytest.param((5, 99_999), "99999 is not a token of this model; it has", id="unknown token"),
+        pytest.param(
+            (5, 99_999), "input 1: 99999 is not a token of this model", id="unknown token"
+        ),
     ],
 )
 async def test_inputs_that_cannot_be_served_are_refused(minilm, content, message):

@@ -13,6 +13,7 @@ import httpx
 import openai
 import pytest
 
+from modelyard_cli.key import hash_key
 from tests.support.tiny_models import write_model
 from tests.support.waiting import wait_for
 
@@ -48,7 +49,7 @@ def free_port():
 
 def start(folder, port, *options):
     """Run the command as a person would, in the folder's parent."""
-    ports = ["--port", str(port), "--internal-port", str(free_port())]
+    ports = ["--port", str(port), "--internal-port", str(free_port()), "--grpc-port", "0"]
     return subprocess.Popen(
         [sys.executable, "-m", "modelyard_cli", "serve", folder.name, *ports, *options],
         cwd=folder.parent,
@@ -145,6 +146,30 @@ def test_a_model_that_passes_its_check_is_served(labels):
     with serving(labels, "--verify", "check.json") as url:
         answer = httpx.post(f"{url}/predict", json={"text": "t5 t6 t7"}, trust_env=False)
         assert answer.json()["label"] == "LABEL_1"
+
+
+def test_a_model_that_asks_for_keys_keeps_accounts(labels, tmp_path):
+    (tmp_path / "bob").write_text(hash_key("mdl_bob"))
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with start(labels, port, "--keys", str(tmp_path), "--audit") as process:
+        try:
+            wait_for(lambda: is_ready(url, process), what="ready", seconds=LOAD_SECONDS)
+            asked = {"url": f"{url}/predict", "json": {"text": "t5 t6 t7"}, "trust_env": False}
+            assert httpx.post(**asked).status_code == 401
+            assert httpx.post(**asked, headers={"x-api-key": "mdl_bob"}).status_code == 200
+            process.send_signal(signal.SIGINT)
+            output, _ = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert '-H "Authorization: Bearer $MODELYARD_API_KEY"' in output
+    records = [json.loads(line) for line in output.splitlines() if line.startswith('{"time"')]
+    assert [(record["event"], record["owner"], record["status"]) for record in records] == [
+        ("audit", "", 401),
+        ("usage", "bob", 200),
+        ("audit", "bob", 200),
+    ]
+    assert (records[1]["units"], records[1]["prompt_tokens"] > 0) == ({"items": 1}, True)
 
 
 def test_a_model_that_does_not_is_not_served_and_the_log_says_why(labels):

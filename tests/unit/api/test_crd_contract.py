@@ -132,7 +132,7 @@ def test_every_valid_example_is_read(path):
     body = yaml.safe_load(path.read_text())
     body["metadata"] |= {"namespace": "default", "uid": "1"}
     uri = v1alpha1.ModelDeployment.model_validate(body).spec.model.uri
-    assert uri.startswith(("oci://", "hf://"))
+    assert uri.startswith(("oci://", "hf://", "s3://"))
 
 
 def test_an_integer_quantity_is_read_as_text():

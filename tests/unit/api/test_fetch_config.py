@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelyard_api import fetch
-from modelyard_api.fetch import FetchConfig, HubSource
+from modelyard_api.fetch import S3_SCHEME, FetchConfig, ModelSource, S3Settings
+from modelyard_api.v1alpha1 import Format
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 URI = r"hf://[a-z]{1,9}/[a-z0-9]{1,9}(/[ -.0-\[\]-~é]{3,9}x){0,2}"
@@ -25,13 +26,19 @@ def test_every_field_that_is_no_default_travels():
         destination="/data",
         secret_path="/secret",
         patience_seconds=20,
+        s3=S3Settings(endpoint="http://minio:9000/", region="r1", own_endpoints=False),
+        format=Format.STATE_DICT,
+        entrypoint="net:Net",
     )
     assert config.dump() == {
+        "format": "state-dict",
+        "entrypoint": "net:Net",
         "uri": "hf://acme/tiny",
         "endpoint": "http://hub.example.com:8080/mirror",
         "destination": "/data",
         "secretPath": "/secret",
         "patienceSeconds": 20,
+        "s3": {"endpoint": "http://minio:9000", "region": "r1", "ownEndpoints": False},
     }
 
 
@@ -52,9 +59,9 @@ def test_a_config_survives_the_way_through_the_kubelet(config):
 @pytest.mark.parametrize(
     ("uri", "source"),
     [
-        ("hf://Qwen/Qwen2.5-0.5B", HubSource("Qwen/Qwen2.5-0.5B")),
-        ("hf://acme/tiny/q4.gguf", HubSource("acme/tiny", "q4.gguf")),
-        ("hf://acme/tiny/8 bit/größe", HubSource("acme/tiny", "8 bit/größe")),
+        ("hf://Qwen/Qwen2.5-0.5B", ModelSource("Qwen/Qwen2.5-0.5B")),
+        ("hf://acme/tiny/q4.gguf", ModelSource("acme/tiny", "q4.gguf")),
+        ("hf://acme/tiny/8 bit/größe", ModelSource("acme/tiny", "8 bit/größe")),
     ],
 )
 def test_a_uri_names_repository_and_path(uri, source):
@@ -90,6 +97,48 @@ def test_what_is_no_uri_of_a_hub_is_refused(uri):
 
 
 @pytest.mark.parametrize(
+    ("uri", "source"),
+    [
+        ("s3://models", ModelSource("models", "", S3_SCHEME)),
+        ("s3://my.models-1/llm/qwen", ModelSource("my.models-1", "llm/qwen", S3_SCHEME)),
+        ("s3://models/a=1/größe 2.gguf", ModelSource("models", "a=1/größe 2.gguf", S3_SCHEME)),
+    ],
+)
+def test_a_uri_names_bucket_and_path(uri, source):
+    assert fetch.parse_s3_uri(uri) == source
+    assert FetchConfig(uri=uri).source == source
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "s3://",
+        "s3://ab",
+        f"s3://{'a' * 64}",
+        "s3://Models/qwen",
+        "s3://-models/qwen",
+        "s3://models-/qwen",
+        "s3://models.io./qwen",
+        "s3://mod..els/qwen",
+        "s3://mod_els/qwen",
+        "s3://10.0.0.7/qwen",
+        "s3://minio:9000/models",
+        "s3://key:secret@models/qwen",
+        "s3://models/",
+        "s3://models//qwen",
+        "s3://models/qwen/../other",
+        "s3://models/a\\b",
+        "s3://models/a\nb",
+    ],
+)
+def test_what_is_no_uri_of_a_bucket_is_refused(uri):
+    with pytest.raises(ValueError, match="is not s3://BUCKET"):
+        fetch.parse_s3_uri(uri)
+    with pytest.raises(ValueError, match="FetchConfig"):
+        FetchConfig(uri=uri)
+
+
+@pytest.mark.parametrize(
     "fields",
     [
         {"revision": "-x"},
@@ -101,6 +150,9 @@ def test_what_is_no_uri_of_a_hub_is_refused(uri):
         {"endpoint": "https://huggingface.co:99999"},
         {"patience_seconds": 0},
         {"version": 2},
+        {"s3": {"endpoint": "minio:9000"}},
+        {"s3": {"endpoint": "https://key:secret@minio"}},
+        {"s3": {"region": "evil.example.com/"}},
     ],
 )
 def test_fields_that_make_no_sense_are_refused(fields):
@@ -114,3 +166,11 @@ def test_fields_that_make_no_sense_are_refused(fields):
 )
 def test_only_a_full_commit_is_one(revision, expected):
     assert fetch.is_commit(revision) is expected
+
+
+@pytest.mark.parametrize(
+    ("revision", "expected"),
+    [("a1" * 32, True), ("A1" * 32, False), (COMMIT, False), ("", False), ("a1" * 33, False)],
+)
+def test_only_a_whole_digest_is_one(revision, expected):
+    assert fetch.is_digest(revision) is expected

@@ -1,4 +1,4 @@
-"""What is to be served: a hub's commit, what kinds the policy wants, no pods at all."""
+"""What is to be served: a hub's commit or a bucket's digest, the kinds wanted, no pods at all."""
 
 import json
 
@@ -36,7 +36,7 @@ def hub_cluster():
 def read_fetched(cluster):
     """The commit that the pods are to fetch."""
     spec = cluster.children["Deployment", KEY]["spec"]["template"]["spec"]
-    return json.loads(spec["initContainers"][0]["env"][0]["value"])["revision"]
+    return json.loads(spec["initContainers"][0]["env"][0]["value"]).get("revision", "")
 
 
 async def test_nothing_is_made_until_the_hub_has_named_the_commit(hub_cluster):
@@ -84,6 +84,25 @@ async def test_another_branch_is_asked_for_while_the_old_pods_serve(hub_cluster)
     assert read_fetched(hub_cluster) == COMMIT
     assert conditions(hub_cluster)["Available"] == ("True", "Serving")
     assert conditions(hub_cluster)["Ready"] == ("False", "RollingOut")
+
+
+BUCKET = {"uri": "s3://models/qwen"}
+DIGEST = "3a6eb0790f39ac87" * 4
+
+
+async def test_a_bucket_is_asked_nothing_and_its_digest_is_as_written(hub_cluster):
+    """Nothing of another model's commit stays when a bucket takes its place, or it a hub's."""
+    operator = Operator(hub_cluster)
+    operator.sources.answers[QUESTION] = COMMIT
+    await operator.reconcile()
+    operator.sources.wanted.clear()
+    fetched = []
+    models = ({**BUCKET, "revision": DIGEST}, BUCKET, {**HUB, "revision": NEXT_COMMIT})
+    for generation, model in enumerate(models, start=2):
+        hub_cluster.put_model(build_model(generation=generation, model=model))
+        await operator.reconcile()
+        fetched.append(read_fetched(hub_cluster))
+    assert (fetched, operator.sources.wanted) == ([DIGEST, "", NEXT_COMMIT], [])
 
 
 async def test_a_hub_that_does_not_answer_is_named_and_asked_again(hub_cluster):
@@ -147,3 +166,10 @@ async def test_a_name_that_no_hub_takes_is_invalid():
     await Operator(cluster).reconcile()
     assert conditions(cluster)["Accepted"] == ("False", "Invalid")
     assert "spec.model.uri: 'hf://acme/tiny.git'" in status(cluster)["conditions"][0]["message"]
+
+
+async def test_a_name_that_no_bucket_has_is_invalid():
+    cluster = FakeCluster(build_model(model={"uri": "s3://10.0.0.7/qwen"}))
+    await Operator(cluster).reconcile()
+    assert conditions(cluster)["Accepted"] == ("False", "Invalid")
+    assert "spec.model.uri: 's3://10.0.0.7/qwen'" in status(cluster)["conditions"][0]["message"]

@@ -21,6 +21,11 @@ SOURCES = [
     (["oci://r.io/team/qwen"], "oci://r.io/team/qwen-evil:1", False),
     (["oci://r.io/team"], "oci://r.io/team/../other/x", False),
     (["hf://"], "oci://r.io/x", False),
+    (["s3://"], "s3://models/qwen", True),
+    (["s3://models"], "s3://models/qwen", True),
+    (["s3://models/team"], "s3://models/team/qwen", True),
+    (["s3://models/team"], "s3://models/teams/qwen", False),
+    (["s3://models"], "s3://models-of-others/qwen", False),
     (["hf://", "oci://r.io"], "oci://r.io/x", True),
     ([], "oci://r.io/x", False),
 ]
@@ -46,6 +51,22 @@ def test_what_reaches_a_limit_is_within_it():
     policy = build_policy("runtime: {image: x}\nlimits: {maxReplicas: 2, maxGpus: 1}")
     spec = parse(scaling={"replicas": 2}, resources={"gpu": {"count": 1}}).spec
     assert find_violations(spec, policy) == ()
+
+
+NO_CODE = (
+    "spec.model.allowCode: the platform runs no code that models bring (policy.allowCode of its "
+    "chart)"
+)
+
+
+@pytest.mark.parametrize(
+    ("policy", "allow_code", "violations"),
+    [("", False, ()), ("", True, (NO_CODE,)), ("\nallowCode: true", True, ())],
+)
+def test_code_of_models_is_the_administrators_to_allow(policy, allow_code, violations):
+    model = {"uri": "oci://r.io/x:1", "allowCode": allow_code}
+    spec = parse(model=model).spec
+    assert find_violations(spec, build_policy(f"runtime: {{image: x}}{policy}")) == violations
 
 
 LISTS = """

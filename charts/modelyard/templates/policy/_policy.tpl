@@ -18,8 +18,13 @@ limits:
   maxGpus: {{ .Values.policy.limits.maxGpus }}
 allowedSources:
   {{- toYaml .Values.policy.allowedSources | nindent 2 }}
+allowCode: {{ .Values.policy.allowCode }}
 huggingFace:
   endpoint: {{ .Values.policy.huggingFace.endpoint | quote }}
+s3:
+  endpoint: {{ .Values.policy.s3.endpoint | quote }}
+  region: {{ .Values.policy.s3.region | quote }}
+  ownEndpoints: {{ .Values.policy.s3.ownEndpoints }}
 pods:
   {{- toYaml .Values.policy.pods | nindent 2 }}
 gateway:

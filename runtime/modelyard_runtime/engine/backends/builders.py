@@ -8,18 +8,12 @@ from typing import Any
 import torch
 
 from modelyard_api.meta import Reason
+from modelyard_api.v1alpha1 import Task
 from modelyard_runtime.capacity import Capacity, cache_budget_bytes
 from modelyard_runtime.engine.backends.causal_lm import CausalLM
-from modelyard_runtime.engine.backends.encoder import (
-    Classifier,
-    Embedder,
-    TokenizedTexts,
-    find_input_tokens,
-)
-from modelyard_runtime.engine.backends.pooling import read_pooling
 from modelyard_runtime.engine.backends.prompts import TokenizedPrompts
 from modelyard_runtime.engine.batch import BatchLimits
-from modelyard_runtime.engine.batch_core import BatchBackend, BatchCore
+from modelyard_runtime.engine.batch_core import BatchCore
 from modelyard_runtime.engine.batch_engine import QueueingEngine
 from modelyard_runtime.engine.generation import ContinuousEngine
 from modelyard_runtime.engine.generation_core import GenerationCore
@@ -28,6 +22,8 @@ from modelyard_runtime.engine.worker import Worker
 from modelyard_runtime.errors import CannotStart
 from modelyard_runtime.loading.loaded import Loaded
 from modelyard_runtime.loading.memory import format_gib, read_resident_bytes
+from modelyard_runtime.loading.program import LoadedClass, LoadedProgram
+from modelyard_runtime.loading.registry import import_function
 
 # Prompt tokens per step, with and without streams to hold up; see scheduler.Limits. On a GPU a
 # few thousand tokens take as long as a few decode steps.
@@ -35,6 +31,29 @@ _CHUNK_TOKENS = {"cpu": (64, 512), "cuda": (2048, 8192)}
 # Padded tokens and inputs per batch: as many as it takes to keep the device busy. More only makes
 # others wait longer.
 _BATCH_LIMITS = {"cpu": BatchLimits(64, 2048), "cuda": BatchLimits(512, 65_536)}
+# What works around the model, by task; `Backend(loaded)`.
+_BACKENDS = {
+    Task.EMBEDDINGS: "modelyard_runtime.engine.backends.embeddings:Embedder",
+    Task.RERANK: "modelyard_runtime.engine.backends.rerank:CrossEncoder",
+    Task.FILL_MASK: "modelyard_runtime.engine.backends.fill_mask:MaskFiller",
+    Task.TEXT_CLASSIFICATION: (
+        "modelyard_runtime.engine.backends.text_classification:TextClassifier"
+    ),
+    Task.IMAGE_CLASSIFICATION: (
+        "modelyard_runtime.engine.backends.image_classification:ImageClassifier"
+    ),
+    Task.OBJECT_DETECTION: "modelyard_runtime.engine.backends.object_detection:ObjectDetector",
+    Task.AUTOMATIC_SPEECH_RECOGNITION: "modelyard_runtime.engine.backends.speech:build_recogniser",
+    Task.TOKEN_CLASSIFICATION: (
+        "modelyard_runtime.engine.backends.token_classification:TokenClassifier"
+    ),
+    Task.QUESTION_ANSWERING: "modelyard_runtime.engine.backends.question_answering:Answerer",
+    Task.SUMMARIZATION: "modelyard_runtime.engine.backends.seq2seq:Summariser",
+    Task.TRANSLATION: "modelyard_runtime.engine.backends.seq2seq:Translator",
+    Task.ZERO_SHOT_CLASSIFICATION: (
+        "modelyard_runtime.engine.backends.zero_shot_classification:LabelJudge"
+    ),
+}
 _GPU_SHARE = 0.8
 # With room for less than this, hardly a question fits.
 _LEAST_CONTEXT_TOKENS = 128
@@ -71,35 +90,30 @@ def build_generation(
     return core, lambda worker: ContinuousEngine(worker, info, prompts, capacity)
 
 
-def build_embeddings(
-    loaded: Loaded, name: str, capacity: Capacity, loop: asyncio.AbstractEventLoop
-) -> Built:
-    """Build an engine that answers with vectors."""
-    pooling = read_pooling(loaded.wanted.folder)
-    return _build_batch(loaded, Embedder(loaded, pooling), name, capacity, loop)
-
-
-def build_classification(
-    loaded: Loaded, name: str, capacity: Capacity, loop: asyncio.AbstractEventLoop
-) -> Built:
-    """Build an engine that answers with scores of labels."""
-    return _build_batch(loaded, Classifier(loaded), name, capacity, loop)
-
-
-def _build_batch(
-    loaded: Loaded,
-    backend: BatchBackend,
+def build_batch(
+    loaded: Loaded | LoadedProgram | LoadedClass,
     name: str,
     capacity: Capacity,
     loop: asyncio.AbstractEventLoop,
 ) -> Built:
-    limits = _BATCH_LIMITS[loaded.model.device.type]
-    info = loaded.describe(name, find_input_tokens(loaded))
+    """Build an engine that answers each item in one go."""
+    backend = import_function(_find_backend(loaded))(loaded)
+    info = loaded.describe(name, backend.context_tokens)
+    limits = _BATCH_LIMITS[loaded.device_type]
     # An input is never longer than a batch may be.
     limits = replace(limits, max_tokens=max(limits.max_tokens, info.context_tokens))
-    texts = TokenizedTexts(loaded.tokenizer, loaded.model.config.vocab_size, info.context_tokens)
     core = BatchCore(backend, limits, loop)
-    return core, lambda worker: QueueingEngine(worker, info, texts, capacity)
+    return core, lambda worker: QueueingEngine(worker, info, backend, capacity)
+
+
+def _find_backend(loaded: Loaded | LoadedProgram | LoadedClass) -> str:
+    match loaded:
+        case LoadedProgram():
+            return "modelyard_runtime.engine.backends.tensors:TensorPredictor"
+        case LoadedClass():
+            return "modelyard_runtime.engine.backends.values:ClassPredictor"
+        case _:
+            return _BACKENDS[loaded.wanted.detected.task]
 
 
 def _cache_budget_bytes(loaded: Loaded, capacity: Capacity) -> int:

@@ -8,10 +8,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from modelyard_api.v1alpha1 import Task
 from modelyard_runtime.domain import GenerateRequest
 from modelyard_runtime.protocols.body import describe_body, read_body
 from modelyard_runtime.protocols.json_response import json_response
 from modelyard_runtime.protocols.naming import naming_text
+from modelyard_runtime.protocols.openai import transcriptions
 from modelyard_runtime.protocols.openai.answers import (
     ChatCompletion,
     Completion,
@@ -43,6 +45,13 @@ COMPLETIONS = "/v1/completions"
 EMBEDDINGS = "/v1/embeddings"
 MODELS = "/v1/models"
 
+#: The routes of each task that OpenAI's protocol knows.
+ROUTES = {
+    Task.TEXT_GENERATION: (CHAT, COMPLETIONS),
+    Task.EMBEDDINGS: (EMBEDDINGS,),
+    Task.AUTOMATIC_SPEECH_RECOGNITION: (transcriptions.TRANSCRIPTIONS,),
+}
+
 
 def build_router(service: InferenceService) -> APIRouter:
     """Return the routes."""
@@ -50,6 +59,7 @@ def build_router(service: InferenceService) -> APIRouter:
     _add_generation(router, service)
     _add_embeddings(router, service)
     _add_models(router, service)
+    router.include_router(transcriptions.build_router(service))
     return router
 
 
@@ -63,7 +73,13 @@ def _add_generation(router: APIRouter, service: InferenceService) -> None:
     async def chat(request: Request) -> Response:
         """Answer a chat, whole or as a stream of events."""
         body = await read_body(request, ChatRequest)
-        shape = ChatShape(_new_id("chatcmpl"), _now(), body.model, _wants_usage(body))
+        shape = ChatShape(
+            _new_id("chatcmpl"),
+            _now(),
+            body.model,
+            with_usage=_wants_usage(body),
+            with_logprobs=bool(body.logprobs),
+        )
         requests = [to_chat(body, request_id=shape.id)]
         with naming_text("messages"):
             return await _generate(request, service, body, requests, shape)
@@ -77,7 +93,13 @@ def _add_generation(router: APIRouter, service: InferenceService) -> None:
     async def completions(request: Request) -> Response:
         """Continue one or several texts, whole or as a stream of events."""
         body = await read_body(request, CompletionRequest)
-        shape = TextShape(_new_id("cmpl"), _now(), body.model, _wants_usage(body))
+        shape = TextShape(
+            _new_id("cmpl"),
+            _now(),
+            body.model,
+            with_usage=_wants_usage(body),
+            with_logprobs=body.logprobs is not None,
+        )
         requests = to_completions(body, request_id=shape.id)
         return await _generate(request, service, body, requests, shape)
 
@@ -93,7 +115,9 @@ def _add_embeddings(router: APIRouter, service: InferenceService) -> None:
         """Turn one or several texts into vectors."""
         body = await read_body(request, EmbeddingRequest)
         service.check_model(body.model)
-        vectors = await while_client_waits(request.receive, service.embed(to_inputs(body)))
+        vectors = await while_client_waits(
+            request.receive, service.run(Task.EMBEDDINGS, to_inputs(body))
+        )
         return json_response(to_embedding_list(vectors, body))
 
 

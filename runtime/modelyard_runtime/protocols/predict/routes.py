@@ -1,85 +1,85 @@
-"""`POST /predict`: one route for every task."""
+"""`POST /predict` for the model's own task, and a route of its own for each task."""
 
-import uuid
-from collections.abc import Sequence
-from contextlib import aclosing
-from typing import Any, assert_never
+from typing import Any, Union
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from modelyard_api.v1alpha1 import Task
-from modelyard_runtime.domain import GenerateRequest
 from modelyard_runtime.protocols.body import describe_body, read_body
 from modelyard_runtime.protocols.json_response import json_response
+from modelyard_runtime.protocols.media import describe_media, read_media_body
 from modelyard_runtime.protocols.naming import naming_text
-from modelyard_runtime.protocols.predict.convert import (
-    check_fields,
-    to_body,
-    to_embedding,
-    to_generations,
-    to_inputs,
-    to_label,
-)
-from modelyard_runtime.protocols.predict.schemas import (
-    Answer,
-    ErrorAnswer,
-    PredictRequest,
-    TextAnswer,
-)
+from modelyard_runtime.protocols.predict.schemas import ErrorAnswer
 from modelyard_runtime.protocols.presence import while_client_waits
+from modelyard_runtime.schema import Body
 from modelyard_runtime.service import InferenceService
+from modelyard_runtime.tasks.spec import TaskSpec
+from modelyard_runtime.tasks.table import SPECS
 
 PREDICT = "/predict"
 
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"model": Answer | list[Answer]},
-    "default": {"model": ErrorAnswer, "description": "Error"},
-}
+_ERROR: dict[str, Any] = {"model": ErrorAnswer, "description": "Error"}
 
 
 def build_router(service: InferenceService) -> APIRouter:
-    """Return the route."""
+    """Return the routes."""
     router = APIRouter(tags=["predict"])
 
     @router.post(
         PREDICT,
         response_model=None,
-        responses=_RESPONSES,
-        openapi_extra=describe_body(PredictRequest),
+        responses={200: {"model": _any_answer(*SPECS.values())}, "default": _ERROR},
+        openapi_extra=describe_body(*(spec.request for spec in SPECS.values())),
     )
     async def predict(request: Request) -> Response:
-        """Classify, embed or continue a text: what the model does."""
-        body = await read_body(request, PredictRequest)
-        task = service.task
-        check_fields(body, task)
-        with naming_text("text"):
-            answers = await while_client_waits(request.receive, _compute(service, task, body))
-        return json_response(to_body(body, answers))
+        """Do what the model does."""
+        return await _respond(request, service, SPECS[service.task])
 
+    for spec in SPECS.values():
+        _add_route(router, service, spec)
     return router
 
 
-async def _compute(service: InferenceService, task: Task, body: PredictRequest) -> list[Answer]:
-    match task:
-        case Task.TEXT_CLASSIFICATION:
-            labels = await service.classify(to_inputs(body))
-            return [to_label(result, body.top_k) for result in labels]
-        case Task.EMBEDDINGS:
-            return [to_embedding(result) for result in await service.embed(to_inputs(body))]
-        case Task.TEXT_GENERATION:
-            requests = to_generations(body, request_id=f"predict-{uuid.uuid4().hex}")
-            return await _continue(service, requests)
-        case Task.AUTO:
-            raise AssertionError("a loaded model has a task of its own")
-        case _:
-            assert_never(task)
+def _add_route(router: APIRouter, service: InferenceService, spec: TaskSpec) -> None:
+    @router.post(
+        spec.route,
+        name=spec.task.value,
+        summary=spec.summary,
+        response_model=None,
+        responses={200: {"model": _any_answer(spec)}, "default": _ERROR},
+        openapi_extra=_describe_request(spec),
+    )
+    async def do_task(request: Request) -> Response:
+        return await _respond(request, service, spec)
 
 
-async def _continue(service: InferenceService, requests: Sequence[GenerateRequest]) -> list[Answer]:
-    texts = ["" for _ in requests]
-    async with service.generate(requests) as answer, aclosing(answer.chunks()) as chunks:
-        async for chunk in chunks:
-            texts[chunk.index] += chunk.text
-    answers: list[Answer] = [TextAnswer(text=text) for text in texts]
-    return answers
+async def _respond(request: Request, service: InferenceService, spec: TaskSpec) -> Response:
+    service.check_task(spec.task)
+    body = await _read(request, spec)
+    # Of rerank only: clients of that protocol name the model at every route.
+    model = getattr(body, "model", None)
+    if model is not None:
+        service.check_model(model)
+    with naming_text("text"):
+        results = await while_client_waits(
+            request.receive, service.run(spec.task, spec.to_items(body))
+        )
+    return json_response(spec.to_answer(body, results))
+
+
+async def _read(request: Request, spec: TaskSpec) -> Body:
+    if spec.media is None:
+        return await read_body(request, spec.request)
+    return await read_media_body(request, spec.request, spec.media)
+
+
+def _describe_request(spec: TaskSpec) -> dict[str, Any]:
+    if spec.media is None:
+        return describe_body(spec.request, example=spec.example)
+    return describe_media(spec.request, spec.media, example=spec.example)
+
+
+def _any_answer(*specs: TaskSpec) -> Any:
+    """Return the type of what these tasks answer: to one item, or a list of that to several."""
+    answers = [spec.answer for spec in specs]
+    return Union[*answers, *(list[answer] for answer in answers)]  # type: ignore[valid-type]

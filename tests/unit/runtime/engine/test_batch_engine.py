@@ -10,6 +10,7 @@ import pytest
 from modelyard_api.v1alpha1 import Task
 from modelyard_runtime.capacity import Capacity
 from modelyard_runtime.domain import Embedding, ModelInfo, TextInput
+from modelyard_runtime.engine.backends.texts import TokenRow
 from modelyard_runtime.engine.base import Load
 from modelyard_runtime.engine.batch import BatchLimits
 from modelyard_runtime.engine.batch_core import BatchCore
@@ -32,22 +33,26 @@ class ToyEncoder:
         self.entered = threading.Event()
         self.is_sick = is_sick
 
-    def compute(self, inputs):
+    def sample(self):
+        return TextInput((1,))
+
+    def prepare(self, item):
+        return [TokenRow(item.content)]
+
+    def compute(self, rows):
         self.entered.set()
         assert self.gate.wait(SOON), "the test never opened the gate"
-        self.batches.append([len(tokens) for tokens in inputs])
-        if any(13 in tokens for tokens in inputs):
+        self.batches.append([row.length for row in rows])
+        if any(13 in row.tokens for row in rows):
             raise RuntimeError("unlucky")
-        return [Embedding(np.float32([sum(tokens)]), len(tokens)) for tokens in inputs]
+        return [sum(row.tokens) for row in rows]
+
+    def finish(self, _item, rows, outputs):
+        return Embedding(np.float32([sum(outputs)]), sum(row.length for row in rows))
 
     def require_health(self):
         if self.is_sick:
             raise RuntimeError("the toy device is in an error state")
-
-
-class NumberTexts:
-    def encode(self, inputs):
-        return [list(item.content) for item in inputs]
 
 
 LIMITS = BatchLimits(4, 100)
@@ -59,7 +64,7 @@ async def running(encoder=None, *, limits=LIMITS):
     worker = Worker("toy")
     core = BatchCore(encoder, limits, asyncio.get_running_loop())
     await worker.start(lambda: (core, None))
-    engine = QueueingEngine(worker, INFO, NumberTexts(), CAPACITY)
+    engine = QueueingEngine(worker, INFO, encoder, CAPACITY)
     try:
         yield engine
     finally:
@@ -93,7 +98,7 @@ async def test_what_waits_is_computed_together():
         await asyncio.to_thread(encoder.entered.wait, SOON)
         others = [asyncio.create_task(embed(engine, [n])) for n in (2, 3, 4)]
         await asyncio.sleep(0)
-        while engine.load != Load(running=1, waiting=3):
+        while engine.unprepared or engine.load != Load(running=1, waiting=3):
             await asyncio.sleep(0)
         encoder.gate.set()
         answers = await asyncio.gather(first, *others)
@@ -109,7 +114,7 @@ async def test_who_leaves_is_not_computed():
         first = asyncio.create_task(embed(engine, [1]))
         await asyncio.to_thread(encoder.entered.wait, SOON)
         leaving = asyncio.create_task(embed(engine, [2, 2]))
-        while engine.load.waiting != 1:
+        while engine.unprepared or engine.load.waiting != 1:
             await asyncio.sleep(0)
         leaving.cancel()
         await asyncio.gather(leaving, return_exceptions=True)
@@ -120,6 +125,54 @@ async def test_who_leaves_is_not_computed():
     assert encoder.batches == [[1], [1]]
 
 
+class SlowToPrepare(ToyEncoder):
+    """Items are prepared when the test says so."""
+
+    def __init__(self):
+        super().__init__()
+        self.prepared = []
+        self.may_prepare = threading.Event()
+        self.is_preparing = threading.Event()
+
+    def prepare(self, item):
+        self.is_preparing.set()
+        assert self.may_prepare.wait(SOON), "the test never let it prepare"
+        self.prepared.append(item.content)
+        return super().prepare(item)
+
+
+async def test_who_is_being_prepared_waits_and_may_leave():
+    encoder = SlowToPrepare()
+    async with running(encoder) as engine:
+        first = asyncio.create_task(embed(engine, [1]))
+        await asyncio.to_thread(encoder.is_preparing.wait, SOON)
+        leaving = asyncio.create_task(embed(engine, [2]))
+        while engine.load != Load(running=0, waiting=2):
+            await asyncio.sleep(0)
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+        assert (engine.load, engine.abandoned) == (Load(0, 1), 1)
+        encoder.may_prepare.set()
+        assert await first == [(1, 1)]
+        assert await embed(engine, [3]) == [(3, 1)]
+        assert engine.load == Load(0, 0)
+    assert encoder.prepared == [(1,), (3,)]
+
+
+async def test_large_rows_are_fewer():
+    """Of a memory of one byte nothing is left: one row, and no second."""
+    encoder = ToyEncoder()
+    encoder.row_bytes = 1000
+    encoder.gate.clear()
+    async with running(encoder) as engine:
+        inside = asyncio.create_task(embed(engine, [1]))
+        await asyncio.to_thread(encoder.entered.wait, SOON)
+        with pytest.raises(Overloaded):
+            await embed(engine, [2])
+        encoder.gate.set()
+        assert await inside == [(1, 1)]
+
+
 async def test_a_failing_batch_fails_its_requests_only():
     async with running() as engine:
         with pytest.raises(EngineFailure, match="RuntimeError"):
@@ -128,12 +181,29 @@ async def test_a_failing_batch_fails_its_requests_only():
         assert (engine.alive, engine.load) == (True, Load(0, 0))
 
 
+async def test_one_bad_item_fails_alone():
+    encoder = ToyEncoder()
+    encoder.gate.clear()
+    async with running(encoder) as engine:
+        first = asyncio.create_task(embed(engine, [1]))
+        await asyncio.to_thread(encoder.entered.wait, SOON)
+        others = [asyncio.create_task(embed(engine, *rows)) for rows in ([[2]], [[13]], [[3], [4]])]
+        while engine.unprepared or engine.load != Load(running=1, waiting=3):
+            await asyncio.sleep(0)
+        encoder.gate.set()
+        answers = await asyncio.gather(first, *others, return_exceptions=True)
+        assert engine.alive
+    assert [type(answer) for answer in answers] == [list, list, EngineFailure, list]
+    assert answers[1::2] == [[(2, 1)], [(3, 1), (4, 1)]]
+    assert encoder.batches == [[1], [1, 1, 1, 1], [1], [1], [1, 1]]
+
+
 async def test_a_sick_device_ends_the_engine_and_all_who_wait():
     encoder = ToyEncoder(is_sick=True)
     encoder.gate.clear()
     async with running(encoder, limits=BatchLimits(1, 100)) as engine:
         waiting = [asyncio.create_task(embed(engine, [n])) for n in (13, 1)]
-        while engine.load != Load(running=1, waiting=1):
+        while engine.unprepared or engine.load != Load(running=1, waiting=1):
             await asyncio.sleep(0)
         encoder.gate.set()
         outcomes = await asyncio.gather(*waiting, return_exceptions=True)

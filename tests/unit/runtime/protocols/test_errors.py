@@ -144,14 +144,17 @@ async def test_another_models_name_is_not_found():
             {"prompt": "a"},
             (
                 "The model 'tiny' does embeddings, not text-generation; it is served at "
-                "/v1/embeddings, /predict."
+                "/v1/embeddings, /v1/rerank, /predict, /embeddings."
             ),
         ),
         (
             Task.TEXT_CLASSIFICATION,
             "/v1/embeddings",
             {"input": "a"},
-            "The model 'tiny' does text-classification, not embeddings; it is served at /predict.",
+            (
+                "The model 'tiny' does text-classification, not embeddings; it is served at "
+                "/predict, /text-classification."
+            ),
         ),
     ],
 )

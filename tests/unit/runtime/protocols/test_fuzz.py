@@ -19,6 +19,7 @@ VALID = {
     "/v1/chat/completions": {"model": "tiny", "messages": [{"role": "user", "content": "a b"}]},
     "/v1/completions": {"model": "tiny", "prompt": "a b"},
     "/v1/embeddings": {"model": "tiny", "input": "a b"},
+    "/v1/rerank": {"query": "a b", "documents": ["c", {"text": "d"}]},
     "/predict": {"text": "a b"},
 }
 KNOWN = [
@@ -43,7 +44,7 @@ anything = st.recursive(
 def client_of(path):
     engine = (
         FakeBatchEngine(Task.EMBEDDINGS)
-        if path in {"/v1/embeddings", "/predict"}
+        if path in {"/v1/embeddings", "/v1/rerank", "/predict"}
         else FakeGenerationEngine()
     )
     return build_client(engine)

@@ -3,19 +3,25 @@
 import pytest
 
 from modelyard_api.v1alpha1 import Task
+from modelyard_runtime.tasks.table import SPECS
 from tests.support.fake_engine import FakeBatchEngine, FakeGenerationEngine
 from tests.support.runtime_server import build_client
 
 ENGINES = {
     Task.TEXT_CLASSIFICATION: lambda: FakeBatchEngine(Task.TEXT_CLASSIFICATION),
+    Task.FILL_MASK: lambda: FakeBatchEngine(Task.FILL_MASK),
     Task.EMBEDDINGS: lambda: FakeBatchEngine(Task.EMBEDDINGS),
     Task.TEXT_GENERATION: FakeGenerationEngine,
 }
 
 
-async def predict(task, body):
+async def post(task, path, body):
     async with build_client(ENGINES[task]()) as client:
-        return await client.post("/predict", json=body)
+        return await client.post(path, json=body)
+
+
+async def predict(task, body):
+    return await post(task, "/predict", body)
 
 
 GOOD = {"label": "POSITIVE", "score": 0.75}
@@ -45,6 +51,16 @@ BAD = {"label": "NEGATIVE", "score": 0.75}
         pytest.param(
             "embeddings", {"text": "a"}, {"embedding": [1.0, 1.0, 0.1, -0.5]}, id="a vector"
         ),
+        pytest.param(
+            "fill-mask",
+            {"text": "a _ sat"},
+            {
+                "token": "cat",
+                "score": 0.5,
+                "masks": [[{"token": "cat", "score": 0.5, "text": "a cat sat"}]],
+            },
+            id="candidates for a mask",
+        ),
         pytest.param("text-generation", {"text": "a b"}, {"text": "A B"}, id="a continuation"),
         pytest.param(
             "text-generation",
@@ -59,6 +75,26 @@ async def test_each_task_has_its_answer(task, body, expected):
     assert (answer.status_code, answer.json()) == (200, expected)
 
 
+@pytest.mark.parametrize("task", ENGINES)
+async def test_each_task_has_a_route_of_its_own(task):
+    own = await post(task, SPECS[task].route, {"text": "good"})
+    assert own.status_code == 200
+    assert own.json() == (await predict(task, {"text": "good"})).json()
+
+
+async def test_a_route_of_another_task_tells_where_the_model_is_served():
+    answer = await post(Task.EMBEDDINGS, "/fill-mask", {"no": "matter"})
+    assert (answer.status_code, answer.json()["error"]) == (
+        404,
+        {
+            "code": "unsupported_task",
+            "message": "The model 'tiny' does embeddings, not fill-mask; it is served at "
+            "/v1/embeddings, /v1/rerank, /predict, /embeddings.",
+            "field": None,
+        },
+    )
+
+
 @pytest.mark.parametrize(
     ("task", "body", "status", "code", "field"),
     [
@@ -66,11 +102,11 @@ async def test_each_task_has_its_answer(task, body, expected):
         ("embeddings", {"text": 1}, 400, "invalid_type", "text"),
         ("embeddings", {"text": []}, 400, "invalid_type", "text"),
         ("embeddings", {"text": "a", "inputs": "b"}, 400, "unknown_parameter", "inputs"),
-        ("embeddings", {"text": "a", "top_k": 1}, 400, "unsupported_parameter", "top_k"),
-        ("embeddings", {"text": "a", "max_tokens": 1}, 400, "unsupported_parameter", "max_tokens"),
-        ("text-generation", {"text": "a", "top_k": 1}, 400, "unsupported_parameter", "top_k"),
+        ("embeddings", {"text": "a", "top_k": 1}, 400, "unknown_parameter", "top_k"),
+        ("embeddings", {"text": "a", "max_tokens": 1}, 400, "unknown_parameter", "max_tokens"),
+        ("text-generation", {"text": "a", "top_k": 1}, 400, "unknown_parameter", "top_k"),
         ("text-classification", {"text": "a", "top_k": 0}, 400, "invalid_value", "top_k"),
-        ("text-classification", {"text": ""}, 400, "invalid_value", None),
+        ("text-classification", {"text": ""}, 400, "invalid_value", "text"),
         ("text-classification", {"text": "fail"}, 500, "internal_error", None),
         ("text-classification", {"text": "full"}, 429, "overloaded", None),
         ("text-generation", {"text": "bug"}, 500, "internal_error", None),

@@ -6,11 +6,12 @@ import re
 import httpx
 import pytest
 
+from modelyard_api.v1alpha1 import Task
 from modelyard_runtime.logs import JsonFormatter, TextFormatter
 from modelyard_runtime.metrics import Metrics
 from modelyard_runtime.server import build_app, build_internal_app
 from modelyard_runtime.settings import Settings
-from tests.support.fake_engine import FakeGenerationEngine
+from tests.support.fake_engine import FakeBatchEngine, FakeGenerationEngine
 from tests.support.runtime_server import build_client, build_life
 
 
@@ -117,20 +118,56 @@ async def test_the_internal_port_has_no_protocols_and_the_public_one_no_metrics(
         assert (await public.get("/report")).status_code == 404
 
 
-async def test_openapi_documents_every_body():
-    async with build_client(FakeGenerationEngine()) as client:
+ENGINES = {
+    Task.TEXT_GENERATION: FakeGenerationEngine,
+    Task.EMBEDDINGS: lambda: FakeBatchEngine(Task.EMBEDDINGS),
+    Task.FILL_MASK: lambda: FakeBatchEngine(Task.FILL_MASK),
+    Task.TEXT_CLASSIFICATION: lambda: FakeBatchEngine(Task.TEXT_CLASSIFICATION),
+}
+
+
+@pytest.mark.parametrize(
+    ("task", "bodies"),
+    [
+        (
+            Task.TEXT_GENERATION,
+            {
+                "/v1/chat/completions": "ChatRequest",
+                "/v1/completions": "CompletionRequest",
+                "/predict": "GenerationRequest",
+                "/text-generation": "GenerationRequest",
+            },
+        ),
+        (
+            Task.EMBEDDINGS,
+            {
+                "/v1/embeddings": "EmbeddingRequest",
+                "/v1/rerank": "RerankRequest",
+                "/predict": "EmbeddingsRequest",
+                "/embeddings": "EmbeddingsRequest",
+            },
+        ),
+        (Task.FILL_MASK, {"/predict": "FillMaskRequest", "/fill-mask": "FillMaskRequest"}),
+        (
+            Task.TEXT_CLASSIFICATION,
+            {"/predict": "ClassificationRequest", "/text-classification": "ClassificationRequest"},
+        ),
+    ],
+)
+async def test_openapi_documents_the_routes_of_the_models_task(task, bodies):
+    async with build_client(ENGINES[task]()) as client:
         document = (await client.get("/openapi.json")).json()
-    schemas = document["components"]["schemas"]
     referenced = set(re.findall(r"#/components/schemas/(\w+)", str(document)))
-    assert referenced <= set(schemas)
+    assert referenced <= set(document["components"]["schemas"])
     assert {
-        path: list(item["post"]["requestBody"]["content"]["application/json"]["schema"].values())
+        path: item["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"]
         for path, item in document["paths"].items()
-        if "post" in item
-    } == {
-        "/v1/chat/completions": ["#/components/schemas/ChatRequest"],
-        "/v1/completions": ["#/components/schemas/CompletionRequest"],
-        "/v1/embeddings": ["#/components/schemas/EmbeddingRequest"],
-        "/predict": ["#/components/schemas/PredictRequest"],
-    }
-    assert schemas["ChatRequest"]["properties"]["presence_penalty"]["enum"] == [None, 0]
+        # What every task has is tested with the Open Inference Protocol.
+        if "post" in item and not path.startswith("/v2/")
+    } == {path: f"#/components/schemas/{name}" for path, name in bodies.items()}
+
+
+async def test_openapi_names_what_is_not_supported():
+    async with build_client(FakeGenerationEngine()) as client:
+        schemas = (await client.get("/openapi.json")).json()["components"]["schemas"]
+    assert schemas["ChatRequest"]["properties"]["service_tier"]["enum"] == [None, "auto", "default"]

@@ -18,6 +18,7 @@ from modelyard_runtime.settings import Settings, read_settings
             {
                 "MODELYARD_HOST": "::",
                 "MODELYARD_PORT": "1234",
+                "MODELYARD_GRPC_PORT": "8002",
                 "MODELYARD_INTERNAL_PORT": "0",
                 "MODELYARD_TERMINATION_LOG": "/x",
                 "MODELYARD_LOG_FORMAT": "text",
@@ -26,10 +27,12 @@ from modelyard_runtime.settings import Settings, read_settings
                 "MODELYARD_MAX_REQUESTS": "2",
                 "MODELYARD_LAME_DUCK_SECONDS": "0.5",
                 "MODELYARD_PARTING_SECONDS": "1.5",
+                "MODELYARD_REVISION": "r1",
             },
             Settings(
                 host="::",
                 port=1234,
+                grpc_port=8002,
                 internal_port=0,
                 termination_log=Path("/x"),
                 log_format="text",
@@ -38,6 +41,7 @@ from modelyard_runtime.settings import Settings, read_settings
                 max_requests=2,
                 lame_duck_seconds=0.5,
                 parting_seconds=1.5,
+                revision="r1",
             ),
         ),
     ],

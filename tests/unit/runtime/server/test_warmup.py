@@ -17,8 +17,9 @@ from tests.support.fake_engine import FakeBatchEngine, FakeGenerationEngine
         FakeGenerationEngine,
         lambda: FakeBatchEngine(Task.EMBEDDINGS),
         lambda: FakeBatchEngine(Task.TEXT_CLASSIFICATION),
+        lambda: FakeBatchEngine(Task.FILL_MASK),
     ],
-    ids=["generation", "embeddings", "classification"],
+    ids=["generation", "embeddings", "classification", "fill-mask"],
 )
 async def test_a_model_that_answers_is_warm(engine):
     engine = engine()
@@ -33,7 +34,10 @@ class Answering:
         self.info = FakeBatchEngine(Task.EMBEDDINGS).info
         self.results = list(results)
 
-    async def run(self, _inputs):
+    def sample(self):
+        return None
+
+    async def run(self, _items):
         return self.results
 
 
@@ -62,7 +66,7 @@ class Unfinished(FakeGenerationEngine):
 @pytest.mark.parametrize(
     ("engine", "message"),
     [
-        (Answering(), "0 answers to one text"),
+        (Answering(), "0 answers to one item"),
         (Answering(vector()), "the answer is empty or has numbers that are not finite"),
         (Answering(vector(1, np.nan)), "the answer is empty or has numbers that are not finite"),
         (

@@ -1,0 +1,1 @@
+"""Pictures and sounds that clients send: bounded by their headers first, and only then decoded."""

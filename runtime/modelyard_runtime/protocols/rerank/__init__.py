@@ -1,0 +1,1 @@
+"""The protocol of rerankers, as Cohere and Jina have it."""

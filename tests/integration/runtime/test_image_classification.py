@@ -1,0 +1,117 @@
+"""Labels of pictures are those of transformers' own pipeline."""
+
+import asyncio
+import shutil
+from base64 import b64encode
+
+import pytest
+import torch
+import transformers
+from transformers import pipeline
+
+from modelyard_runtime.errors import CannotStart
+from modelyard_runtime.tasks.media import Picture
+from tests.support.media_files import draw, save, write_blank_png
+from tests.support.runtime_server import build_client
+from tests.support.tiny_models import running
+
+LABELS = {number: f"kind {number}" for number in range(5)}
+PICTURES = [draw(40 + 13 * (seed % 5), 30 + 29 * (seed % 3), seed=seed) for seed in range(16)]
+
+
+def write_vit(folder):
+    config = transformers.ViTConfig(
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=32,
+        patch_size=8,
+        id2label=LABELS,
+        initializer_range=0.3,
+    )
+    processor = transformers.ViTImageProcessorPil(size={"height": 32, "width": 32})
+    return write(folder, transformers.ViTForImageClassification(config), processor)
+
+
+def write_resnet(folder):
+    config = transformers.ResNetConfig(
+        embedding_size=8,
+        hidden_sizes=[8, 16],
+        depths=[1, 1],
+        layer_type="basic",
+        id2label=LABELS,
+    )
+    # Scales the shorter side and cuts out the middle, as ResNets are served.
+    processor = transformers.ConvNextImageProcessorPil(size={"shortest_edge": 48})
+    model = transformers.ResNetForImageClassification(config)
+    spread_answers(model.eval(), model.classifier[1], processor)
+    return write(folder, model, processor)
+
+
+@torch.no_grad()
+def spread_answers(model, head, processor):
+    """Scale the last layer so that pictures are told apart: random layers make the same of all."""
+    logits = model(**processor(images=PICTURES, return_tensors="pt")).logits
+    head.bias.copy_((head.bias - logits.mean(0)) / logits.std(0))
+    head.weight.div_(logits.std(0).unsqueeze(1))
+
+
+def write(folder, model, processor):
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module", params=[write_vit, write_resnet], ids=["vit", "resnet"])
+def model(request, tmp_path_factory):
+    torch.manual_seed(7)
+    return request.param(tmp_path_factory.mktemp("pictures"))
+
+
+async def test_a_crowd_is_answered_as_the_pipeline_answers_each_alone(model):
+    library = pipeline("image-classification", str(model), device="cpu", top_k=5)
+    expected = [{one["label"]: one["score"] for one in library(picture)} for picture in PICTURES]
+    items = [Picture(save(picture)) for picture in PICTURES]
+    async with running(model) as engine:
+        assert engine.info.task == "image-classification"
+        crowd = await asyncio.gather(*(engine.run([item]) for item in items))
+        alone = await engine.run([items[3]])
+    for (answer,), scores in zip([*crowd, alone], [*expected, expected[3]], strict=True):
+        assert list(answer.scores) == list(scores)
+        assert dict(answer.scores) == pytest.approx(scores, abs=1e-4)
+        assert answer.tokens == 0
+    # Were answers mixed up, it would show.
+    assert len({round(scores["kind 0"], 3) for scores in expected}) > 12
+
+
+async def test_a_hostile_picture_harms_nobody(model):
+    good, bomb = save(PICTURES[0]), write_blank_png(30_000, 30_000)
+    async with running(model) as engine, build_client(engine) as client:
+
+        async def post(*files):
+            return await client.post(
+                "/predict", json={"image": [b64encode(file).decode() for file in files]}
+            )
+
+        before, refused, cut, after = await asyncio.gather(
+            post(good), post(good, bomb), post(good[:200]), post(good)
+        )
+    assert before.json() == after.json()
+    assert [answer.status_code for answer in (before, refused, cut)] == [200, 400, 400]
+    assert refused.json()["error"] == {
+        "code": "invalid_value",
+        "message": "input 1: a picture of 30000 x 30000 pixels is too large; at most 40000000 "
+        "pixels are taken",
+        "field": "image",
+    }
+    assert cut.json()["error"]["field"] == "image"
+
+
+async def test_a_folder_without_its_processor_cannot_start(model, tmp_path):
+    folder = shutil.copytree(model, tmp_path / "model")
+    (folder / "preprocessor_config.json").unlink()
+    with pytest.raises(CannotStart, match=r"has no preprocessor_config\.json, which") as caught:
+        async with running(folder):
+            pass
+    assert caught.value.reason == "ModelNotFound"
