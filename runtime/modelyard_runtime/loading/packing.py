@@ -17,7 +17,7 @@ _TRIM_EVERY_BYTES = 64 * 1024**2
 
 
 class PackedLinear(nn.Module):
-    """A linear layer whose weight is stored in blocks."""
+    """A linear layer whose weight is stored in blocks, until somebody looks at it."""
 
     def __init__(self, plain: nn.Linear) -> None:
         super().__init__()
@@ -25,15 +25,24 @@ class PackedLinear(nn.Module):
         self.out_features = plain.out_features
         self.bias = plain.bias
         self._packed = torch.ops.mkldnn._reorder_linear_weight(plain.weight.detach(), None)  # noqa: SLF001
+        self._dense: torch.Tensor | None = None
 
     @property
     def weight(self) -> torch.Tensor:
-        """The plain weight, for models that look at it; made anew each time."""
-        dense: torch.Tensor = self._packed.to_dense()
-        return dense
+        """The plain weight, which takes the place of the packed one.
+
+        A model that looks at it (T5 does, for its type) does so at every step, and making it anew
+        each time costs more than packing saves.
+        """
+        if self._dense is None:
+            self._dense = self._packed.to_dense()
+            self._packed = None
+        return self._dense
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """Multiply with the weight."""
+        if self._dense is not None:
+            return nn.functional.linear(states, self._dense, self.bias)
         product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(  # noqa: SLF001
             states, self._packed, self.bias, "none", [], ""
         )
