@@ -88,5 +88,6 @@ def _failed(message: str) -> CannotStart:
         Reason.WARMUP_FAILED,
         f"the model loaded, but did not answer the warm-up request: {message}",
         hint="Try the folder with `modelyard serve DIR` on a machine with more memory, "
-        "or with dtype float32.",
+        'or with dtype float32. A class of one\'s own that cannot answer "Hello" says in its '
+        "attribute `example` what it can.",
     )
