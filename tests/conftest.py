@@ -1,10 +1,10 @@
 """What holds for every test."""
 
 import os
-from pathlib import Path
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("modelyard", deadline=None)
@@ -29,23 +29,28 @@ def pytest_addoption(parser):
     )
 
 
-#: Tests that share a cluster, and so a worker where several run side by side (pytest-xdist).
-_CLUSTERS = {
-    "e2e": "real-node",
-    "integration/api": "control-plane",
-    "integration/operator": "control-plane",
-    "integration/weather": "weather",
+#: Tests that share a cluster or models, and so a worker where several run side by side.
+_TOGETHER = {
+    "tests/e2e/": "real node",
+    "tests/integration/api/": "control plane",
+    "tests/integration/operator/": "control plane",
+    "tests/integration/runtime/": "models",
+    "tests/integration/weather/": "weather",
 }
 
 
-# Before xdist's own, which looks for the groups.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    here = Path(__file__).parent
-    for item in items:
-        folder = item.path.parent.relative_to(here).as_posix()
-        if folder in _CLUSTERS:
-            item.add_marker(pytest.mark.xdist_group(_CLUSTERS[folder]))
+class ByFixtures(LoadScopeScheduling):
+    """Keeps together what shares costly fixtures, and the tests of a module."""
+
+    def _split_scope(self, nodeid):
+        module = nodeid.partition("::")[0]
+        together = (group for folder, group in _TOGETHER.items() if module.startswith(folder))
+        return next(together, module)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return ByFixtures(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
