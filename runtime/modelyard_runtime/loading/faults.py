@@ -18,6 +18,7 @@ _NO_ARCHITECTURE = (
     "Unrecognized model",
     "Unrecognized configuration class",
 )
+_LIST_OF_ALL = "Model type should be one of"
 
 
 @contextmanager
@@ -48,7 +49,9 @@ def explain(error: Exception) -> CannotStart:
     if any(words in str(error) for words in _NO_ARCHITECTURE):
         return CannotStart(
             Reason.MODEL_UNSUPPORTED,
-            f"The architecture is not one that this runtime's transformers knows. {text}",
+            # A list of some hundred classes comes behind it.
+            "The architecture is not one that this runtime's transformers knows. "
+            f"{text.partition(_LIST_OF_ALL)[0].strip()}",
             hint="Check model_type in config.json. A newer architecture needs a newer runtime; "
             "one that brings its own code is not served.",
         )
