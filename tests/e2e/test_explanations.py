@@ -55,7 +55,7 @@ def repositories(hub, tiny, tmp_path_factory):
     files = hub.repositories["acme/huge"].commits[commits["huge"]]
     files["model.safetensors"] = replace(files["model.safetensors"], size=10**15)
     odd = write_model(tmp_path_factory.mktemp("odd"), "LlamaForCausalLM")
-    edit_json(odd / "config.json", architectures=["T5ForConditionalGeneration"])
+    edit_json(odd / "config.json", architectures=["DPTForDepthEstimation"])
     commits["odd"] = hub.publish("acme/odd", odd)
     for revision in ("main", commits["limited"]):
         hub.fail(

@@ -35,7 +35,7 @@ class S3Server:
     ) -> None:
         """`certificate` is the content of a Secret of the type kubernetes.io/tls."""
         self.root = Account("root-of-the-tests", "s3cr3t-of-the-tests")
-        self._port = find_port()
+        self._address, self._port = address, find_port()
         self.host = f"{address}:{self._port}"
         self.endpoint = f"{'https' if certificate else 'http'}://{self.host}"
         self._certificate = certificate or {}
@@ -124,7 +124,7 @@ class S3Server:
 
     def _is_ready(self) -> bool:
         try:
-            socket.create_connection(("127.0.0.1", self._port), timeout=5).close()
+            socket.create_connection((self._address, self._port), timeout=5).close()
         except OSError:
             assert self._process.poll() is None, self._log.read_text()
             return False

@@ -106,7 +106,7 @@ SITUATIONS = {
         "odd-architecture",
         hf("acme/odd"),
         "ModelUnsupported",
-        "The model is a T5ForConditionalGeneration, for which this runtime has no task",
+        "The model is a DPTForDepthEstimation, for which this runtime has no task",
         "Choose a model whose config.json names an architecture",
         78,
     ),
