@@ -87,7 +87,7 @@ def _failed(message: str) -> CannotStart:
     return CannotStart(
         Reason.WARMUP_FAILED,
         f"the model loaded, but did not answer the warm-up request: {message}",
-        hint="Try the folder with `modelyard serve DIR` on a machine with more memory, "
-        'or with dtype float32. A class of one\'s own that cannot answer "Hello" says in its '
-        "attribute `example` what it can.",
+        hint="Try the folder with `modelyard serve DIR` on a machine with more memory, or with "
+        'dtype float32. A class of your own that cannot answer "Hello" needs an attribute '
+        "`example` that says what it can.",
     )

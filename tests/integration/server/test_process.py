@@ -66,8 +66,9 @@ CONFIG_HINT = (
 )
 MUTE = "the model loaded, but did not answer the warm-up request: No room for the request now."
 MUTE_HINT = (
-    "Try the folder with `modelyard serve DIR` on a machine with more memory, "
-    "or with dtype float32."
+    "Try the folder with `modelyard serve DIR` on a machine with more memory, or with "
+    'dtype float32. A class of your own that cannot answer "Hello" needs an attribute '
+    "`example` that says what it can."
 )
 NO_PORT = (
     "environment variable MODELYARD_PORT: Input should be a valid integer, "
