@@ -37,7 +37,7 @@ class Row:
     def cells(self) -> tuple[str, ...]:
         """The row as it is shown."""
         times = (f"{seconds:.1f} s" for seconds in (self.made, self.ready, self.answered))
-        return (self.name, *times, self.answer)
+        return (self.name, *times, " ".join(self.answer.split()))
 
 
 def choose(names: Sequence[str]) -> tuple[demo.Example, ...]:
