@@ -29,14 +29,28 @@ def pytest_addoption(parser):
     )
 
 
-#: Tests that share a cluster or models, and so a worker where several run side by side.
+#: Tests that share a cluster or models, and so a worker where several run side by side: the first
+#: that fits. What takes longest begins first, since others fill the time beside it.
 _TOGETHER = {
+    "tests/e2e/test_local_down.py": "another real node",
     "tests/e2e/": "real node",
     "tests/integration/api/": "control plane",
     "tests/integration/operator/": "control plane",
     "tests/integration/runtime/": "models",
     "tests/integration/weather/": "weather",
+    "tests/integration/server/": None,
+    "tests/integration/": None,
 }
+
+
+def find_rank(item):
+    """The place of a test in the order of the folders above; all others come last."""
+    folders = enumerate(_TOGETHER)
+    return next((at for at, name in folders if item.nodeid.startswith(name)), len(_TOGETHER))
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=find_rank)
 
 
 class ByFixtures(LoadScopeScheduling):
@@ -45,7 +59,7 @@ class ByFixtures(LoadScopeScheduling):
     def _split_scope(self, nodeid):
         module = nodeid.partition("::")[0]
         together = (group for folder, group in _TOGETHER.items() if module.startswith(folder))
-        return next(together, module)
+        return next(together, None) or module
 
 
 @pytest.hookimpl(optionalhook=True)

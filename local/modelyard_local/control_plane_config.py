@@ -55,6 +55,8 @@ def build_config(
     service_range = {"service-cluster-ip-range": str(addresses.services)}
     # There is only one of each: with a lease to lose they would end whenever the API is away.
     alone = {"leader-elect": "false"}
+    # As often as there may be something new to see; 15 s by default.
+    watchful = {"horizontal-pod-autoscaler-sync-period": "5s"}
     return {
         "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
         "kind": "KwokctlConfiguration",
@@ -62,7 +64,7 @@ def build_config(
         "componentsPatches": [
             _patch("etcd", build_etcd_arguments(), override=True),
             _patch("kube-apiserver", build_api_server_arguments(files, addresses, options)),
-            _patch("kube-controller-manager", service_range | alone),
+            _patch("kube-controller-manager", service_range | alone | watchful),
             _patch("kube-scheduler", alone),
             _patch("kwok-controller", build_kwok_arguments()),
         ],

@@ -126,6 +126,8 @@ def build_kubelet(node: Node) -> dict[str, object]:
         },
         "imageGCHighThresholdPercent": 100,
         "serializeImagePulls": False,
+        # How soon pods see that a Secret or ConfigMap has changed; 60 to 90 s by default.
+        "syncFrequency": "10s",
         "clusterDomain": "cluster.local",
         "clusterDNS": [str(node.addresses.node)],
     }

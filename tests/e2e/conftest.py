@@ -11,6 +11,7 @@ import yaml
 from examples import demo
 from modelyard_local import clusters, images
 from modelyard_local.control_plane_config import Options
+from tests.support.api_reader import ApiReader
 from tests.support.hub_server import HubServer
 from tests.support.tiny_models import write_model
 from tests.support.waiting import wait_for
@@ -109,20 +110,28 @@ def hub(installed, tiny):
         yield hub
 
 
-@pytest.fixture
-def namespace(installed):
-    """A namespace of its own that enforces Pod Security `restricted`; removed afterwards."""
+@contextmanager
+def new_namespace(installed):
+    """Yield a namespace that enforces Pod Security `restricted`; removed afterwards."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     demo.make_namespace(installed, name)
     yield Namespace(installed, name)
     installed.kubectl("delete", "namespace", name, "--wait=false")
 
 
+@pytest.fixture
+def namespace(installed):
+    """A namespace of the test's own."""
+    with new_namespace(installed) as made:
+        yield made
+
+
 class Namespace:
-    """What tests do in a namespace, by kubectl."""
+    """What tests do in a namespace."""
 
     def __init__(self, cluster, name):
         self.cluster, self.name = cluster, name
+        self._reader = ApiReader(cluster.kubeconfig)
 
     def kubectl(self, *args, **options):
         return self.cluster.kubectl("-n", self.name, *args, **options)
@@ -162,11 +171,11 @@ class Namespace:
 
     def get(self, kind, name):
         """The object, or None."""
-        text = self.kubectl("get", kind, name, "-o", "yaml", "--ignore-not-found")
-        return yaml.safe_load(text) if text.strip() else None
+        return self._reader.get(kind, self.name, name)
 
-    def list(self, kind, *args):
-        return yaml.safe_load(self.kubectl("get", kind, "-o", "yaml", *args))["items"]
+    def list(self, kind, **selectors):
+        """Objects that `labels` and `fields` choose, or all."""
+        return self._reader.list(kind, self.name, **selectors)
 
     def status(self, name):
         return (self.get(MDL, name) or {}).get("status", {})

@@ -33,7 +33,9 @@ AUTOSCALER = {
         ],
     },
 }
-#: The pod's request is a tenth of a core, so that one busy client is far above the target.
+#: The pod's request is a tenth of a core, so that one client is far above the target even where it
+#: rests, and leaves something of the processors to the pod that is to come.
+REST_SECONDS = 0.1
 SECONDS = 180
 
 
@@ -45,10 +47,13 @@ def measured(installed):
 
 
 class Load:
-    """Clients that ask for embeddings, one after the other, until they are told to stop."""
+    """Clients that ask for embeddings, one after the other, until they are told to stop.
 
-    def __init__(self, url, clients=1):
-        self._url = url
+    Each rests for so many seconds before it asks again.
+    """
+
+    def __init__(self, url, clients=1, rest=0.0):
+        self._url, self._rest = url, rest
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
         self.answers = []
@@ -69,6 +74,7 @@ class Load:
             while not self._stop.is_set():
                 answer = client.post(f"{self._url}/v1/embeddings", json=body)
                 self.answers.append(answer.status_code)
+                self._stop.wait(self._rest)
 
 
 @pytest.mark.timeout(600)
@@ -84,7 +90,7 @@ def test_a_horizontal_pod_autoscaler_scales_a_busy_model(namespace, model_images
 
     with (
         services.route(namespace.cluster, namespace.name, "minilm") as url,
-        Load(url) as load,
+        Load(url, rest=REST_SECONDS) as load,
     ):
         wait_for(
             lambda: namespace.get(MDL, "minilm")["spec"]["scaling"]["replicas"] == 2,
@@ -117,7 +123,10 @@ def test_an_autoscaler_that_the_operator_makes_scales_a_busy_model(namespace, mo
     def told():
         return namespace.describe("minilm") + namespace.kubectl("describe", "hpa", "minilm")
 
-    with services.route(namespace.cluster, namespace.name, "minilm") as url, Load(url) as load:
+    with (
+        services.route(namespace.cluster, namespace.name, "minilm") as url,
+        Load(url, rest=REST_SECONDS) as load,
+    ):
         wait_for(
             lambda: namespace.status("minilm").get("readyReplicas") == 2,
             what="two pods serve",

@@ -149,7 +149,7 @@ class Scene:
             time.sleep(0.5)
         self.bodies = {each["metadata"]["name"]: each for each in self.namespace.list(MDL)}
         about = "involvedObject.kind=ModelDeployment"
-        self.events = self.namespace.list("events", "--field-selector", about)
+        self.events = self.namespace.list("events", fields=about)
 
     def conditions(self, name):
         """Conditions of an object, by their type."""

@@ -9,9 +9,11 @@ import pytest
 
 from examples import demo
 from modelyard_local import services
+from tests.e2e.conftest import new_namespace
 from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
+CHILDREN = ("deployments", "services", "replicasets", "pods")
 
 
 @pytest.mark.timeout(1800)
@@ -33,10 +35,19 @@ def test_the_demo_brings_three_models_that_answer(installed):
         installed.kubectl("delete", "namespace", demo.NAMESPACE, "--timeout=180s")
 
 
-def test_the_table_of_kubectl_get_tells_what_people_ask(namespace, model_images):
-    namespace.apply("minilm", model_images["minilm"])
-    namespace.wait_ready("minilm")
-    heading, row = namespace.kubectl("get", "mdl").splitlines()
+@pytest.fixture(scope="module")
+def served(installed, model_images):
+    """A namespace with two models that serve, to be looked at and asked."""
+    with new_namespace(installed) as namespace:
+        namespace.apply("minilm", model_images["minilm"], resources={"memory": "2Gi"})
+        namespace.apply("sentiment", model_images["sentiment"])
+        namespace.wait_ready("minilm")
+        namespace.wait_ready("sentiment")
+        yield namespace
+
+
+def test_the_table_of_kubectl_get_tells_what_people_ask(served, model_images):
+    heading, row, _ = served.kubectl("get", "mdl").splitlines()
     assert heading.split() == [
         *("NAME", "READY", "PHASE", "MODEL", "REPLICAS", "DEVICE", "URL", "REASON", "AGE"),
     ]
@@ -47,15 +58,13 @@ def test_the_table_of_kubectl_get_tells_what_people_ask(namespace, model_images)
         f"oci://{model_images['minilm']}",
         "1",
         "cpu",
-        f"http://minilm.{namespace.name}.svc",
+        f"http://minilm.{served.name}.svc",
         "Serving",
     ]
 
 
-def test_a_ready_model_tells_what_it_is_and_how_long_it_took(namespace, model_images):
-    namespace.apply("minilm", model_images["minilm"], resources={"memory": "2Gi"})
-    namespace.wait_ready("minilm")
-    status = namespace.status("minilm")
+def test_a_ready_model_tells_what_it_is_and_how_long_it_took(served):
+    status = served.status("minilm")
     assert status["task"] == "embeddings"
     assert status["modelName"] == "minilm"
     assert status["model"] == {
@@ -71,10 +80,8 @@ def test_a_ready_model_tells_what_it_is_and_how_long_it_took(namespace, model_im
 
 
 @pytest.mark.parametrize("reach", [services.route, services.forward])
-def test_a_model_is_reached_from_this_machine(namespace, model_images, reach):
-    namespace.apply("sentiment", model_images["sentiment"])
-    namespace.wait_ready("sentiment")
-    with reach(namespace.cluster, namespace.name, "sentiment") as url:
+def test_a_model_is_reached_from_this_machine(served, reach):
+    with reach(served.cluster, served.name, "sentiment") as url:
         answer = httpx.post(f"{url}/predict", json={"text": "I love it."}, timeout=30)
     assert (answer.status_code, answer.json()["label"]) == (200, "positive")
 
@@ -92,7 +99,7 @@ def test_deleting_while_the_operator_is_stopped_leaves_no_children(namespace, mo
         )
         namespace.kubectl("delete", "mdl", "minilm", "--timeout=20s")
         wait_for(
-            lambda: not namespace.list("deployments,services,replicasets,pods"),
+            lambda: not any(namespace.list(kind) for kind in CHILDREN),
             what="no children left",
             seconds=60,
         )
@@ -124,5 +131,5 @@ def test_uninstalling_the_chart_keeps_the_models_and_installing_it_again_restart
     namespace.apply("second", model_images["minilm"])
     namespace.wait_ready("second")
     assert pods == {
-        p["metadata"]["uid"] for p in namespace.list("pods", "-l", "modelyard.dev/model=minilm")
+        p["metadata"]["uid"] for p in namespace.list("pods", labels="modelyard.dev/model=minilm")
     }

@@ -115,7 +115,7 @@ async def test_an_update_takes_the_place_of_the_pod_that_holds_the_only_card(sen
         "lastGood": revision["target"],
     }
     assert revision["target"] != before
-    events = sentiment.namespace.list("events", "--field-selector", f"involvedObject.kind={KIND}")
+    events = sentiment.namespace.list("events", fields=f"involvedObject.kind={KIND}")
     reasons = [event["reason"] for event in sorted(events, key=find_time)]
     assert reasons == STORY
 

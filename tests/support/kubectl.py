@@ -1,9 +1,8 @@
-"""Objects in a namespace of a real cluster, by kubectl."""
-
-import json
+"""Objects in a namespace of a real cluster: written by kubectl, and read."""
 
 import yaml
 
+from tests.support.api_reader import ApiReader
 from tests.support.objects import URI
 from tests.support.waiting import wait_for
 
@@ -15,6 +14,7 @@ class Namespace:
 
     def __init__(self, cluster, name, told=lambda: ""):
         self.cluster, self.name, self._told = cluster, name, told
+        self._reader = ApiReader(cluster.kubeconfig)
 
     def kubectl(self, *args, **options):
         return self.cluster.kubectl("-n", self.name, *args, **options)
@@ -28,11 +28,10 @@ class Namespace:
 
     def get(self, kind, name="qwen"):
         """The object, or None."""
-        text = self.kubectl("get", kind, name, "-o", "json", "--ignore-not-found")
-        return json.loads(text) if text.strip() else None
+        return self._reader.get(kind, self.name, name)
 
     def list(self, kind):
-        return json.loads(self.kubectl("get", kind, "-o", "json"))["items"]
+        return self._reader.list(kind, self.name)
 
     def status(self, name="qwen"):
         return (self.get(MDL, name) or {}).get("status", {})

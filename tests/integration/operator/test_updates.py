@@ -232,6 +232,8 @@ def is_ours(event):
 
 
 def test_models_follow_the_platform_one_after_the_other(team, operator):
+    # What earlier tests left in namespaces that take their time to go would hold the only place.
+    team.cluster.kubectl("delete", MDL, "--all", "--all-namespaces")
     names = ("first", "second", "third")
     for name in names:
         team.apply(name)

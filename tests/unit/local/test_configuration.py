@@ -56,6 +56,12 @@ def test_kwok_plays_marked_nodes_only():
     }
 
 
+def test_autoscalers_look_often():
+    config = control_plane_config.build_config(FILES, Addresses(0), Path("/bin-x"), Options())
+    arguments = arguments_of(config, "kube-controller-manager")
+    assert arguments["horizontal-pod-autoscaler-sync-period"] == "5s"
+
+
 def test_etcd_is_reached_by_the_api_server_alone():
     config = control_plane_config.build_config(FILES, Addresses(0), Path("/bin-x"), Options())
     assert arguments_of(config, "etcd")["listen-client-urls"] == "http://127.0.0.1:2379"
@@ -111,6 +117,10 @@ def test_the_kubelet_has_a_cgroup_of_its_own_and_lets_nobody_in_unasked():
     assert config["failCgroupV1"] is False
     assert config["authentication"]["anonymous"] == {"enabled": False}
     assert config["clusterDNS"] == ["172.30.255.2"]
+
+
+def test_pods_see_changed_secrets_soon():
+    assert node_config.build_kubelet(NODE)["syncFrequency"] == "10s"
 
 
 def test_every_file_of_the_node_is_written():
