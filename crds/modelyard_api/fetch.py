@@ -184,6 +184,8 @@ class FetchConfig(Document):
     #: What the spec says of the model, where more than its safetensors or GGUF is wanted.
     format: Format = Format.AUTO
     entrypoint: str = ""
+    #: What is fetched is not a model but the LoRA adapter that clients call so.
+    adapter: str = ""
     destination: str = DOWNLOAD_PATH
     secret_path: str = SECRET_PATH
     patience_seconds: Annotated[int, Field(gt=0)] = 300

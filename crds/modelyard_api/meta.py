@@ -70,6 +70,8 @@ GRPC_PORT: Final = 8001
 INTERNAL_PORT: Final = 9090
 #: Where the model folder is mounted, read-only.
 MODEL_PATH: Final = "/model"
+#: Folder below which the model's adapters are mounted, read-only, each in one of its own.
+ADAPTERS_PATH: Final = "/adapters"
 #: Prefix of Modelyard's own environment variables, which no user sets.
 ENV_PREFIX: Final = "MODELYARD_"
 #: Environment variable that carries the ServingConfig.
@@ -198,6 +200,7 @@ class Reason(StrEnum):
 
     # Failures that the runtime itself reports when it cannot start (exit code EXIT_CANNOT_START).
     VERIFICATION_FAILED = "VerificationFailed"
+    OPTIMIZATION_FAILED = "OptimizationFailed"
     """The model did not answer spec.update.verify as expected."""
     CONFIG_INVALID = "ConfigInvalid"
     """MODELYARD_CONFIG or MODELYARD_FETCH cannot be read, or does not fit the pod."""
@@ -254,6 +257,8 @@ class Metric(StrEnum):
     """Counter, label `code` (HTTP status)."""
     TOKENS_TOTAL = "modelyard_tokens_total"
     """Counter, label `kind`: prompt or completion."""
+    ADAPTER_TOKENS_TOTAL = "modelyard_adapter_tokens_total"
+    """Counter, labels `adapter` and `kind`: the part of TOKENS_TOTAL that an adapter had."""
     USAGE_REQUESTS_TOTAL = "modelyard_usage_requests_total"
     """Counter, labels `owner` (of the API key) and `code`; only where accounts are kept."""
     USAGE_TOKENS_TOTAL = "modelyard_usage_tokens_total"

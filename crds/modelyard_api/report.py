@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Literal
 
 from modelyard_api.document import Document
+from modelyard_api.v1alpha1 import Optimization
 
 #: The kubelet keeps this many bytes of a container's termination message.
 MAX_TERMINATION_MESSAGE_BYTES = 4096
@@ -89,6 +90,7 @@ class RuntimeReport(Document):
     startup: ReportedStartup = ReportedStartup()
     verification: Verification | None = None
     adapters: tuple[str, ...] = ()
+    optimization: Optimization | None = None
     download: ReportedDownload | None = None
     error: ReportedError | None = None
 

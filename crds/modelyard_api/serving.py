@@ -9,7 +9,7 @@ from typing import Literal
 
 from modelyard_api.document import Document
 from modelyard_api.meta import MODEL_PATH
-from modelyard_api.v1alpha1 import DType, Format, Task, Verify
+from modelyard_api.v1alpha1 import DType, Format, Optimize, Task, Verify
 
 
 class AccessConfig(Document):
@@ -27,6 +27,13 @@ class AccessConfig(Document):
         return self.audit or bool(self.keys_path)
 
 
+class AdapterConfig(Document):
+    """A LoRA adapter of the model: what clients call it, and its folder."""
+
+    name: str
+    path: str
+
+
 class ServingConfig(Document):
     """One model, and how to serve it. Times are in seconds."""
 
@@ -40,11 +47,13 @@ class ServingConfig(Document):
     #: The model may bring code: an entrypoint, or a format that is a program.
     allow_code: bool = False
     dtype: DType = DType.AUTO
+    optimize: Optimize = Optimize()
     drain_seconds: int = 120
     verify: Verify | None = None
     #: Kind of device that the model must run on (`cuda`); empty takes what there is.
     device: str = ""
     access: AccessConfig = AccessConfig()
+    adapters: tuple[AdapterConfig, ...] = ()
 
 
 def encode_config(config: ServingConfig) -> str:

@@ -65,6 +65,7 @@ def _read_report(report: RuntimeReport, pod: PodRecord) -> Facts:
             format=report.format,
             size_bytes=report.size_bytes,
             parameters=report.parameters,
+            optimization=report.optimization,
             resolved_revision=_find_fetched_revision(pod),
         ),
         startup=measure_startup(pod, report),

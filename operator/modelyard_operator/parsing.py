@@ -38,14 +38,29 @@ def parse_model(body: Json) -> ModelDeployment:
             f"spec.{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
         )
         raise Refused(Reason.INVALID, faults) from error
-    if spec.model.uri.startswith(DOWNLOAD_SCHEMES):
-        _check_uri(spec.model.uri)
-    return ModelDeployment(metadata=parse_metadata(body), spec=spec, status=parse_status(body))
+    _check_uri("uri", spec.model.uri)
+    for adapter in spec.model.adapters:
+        _check_uri(f"adapters[{adapter.name}].uri", adapter.uri)
+    md = ModelDeployment(metadata=parse_metadata(body), spec=spec, status=parse_status(body))
+    _check_names(md)
+    return md
 
 
-def _check_uri(uri: str) -> None:
+def _check_uri(field: str, uri: str) -> None:
     """Refuse what the sources' own rules for names refuse and the schema's pattern cannot."""
+    if not uri.startswith(DOWNLOAD_SCHEMES):
+        return
     try:
         parse_uri(uri)
     except ValueError as error:
-        raise Refused(Reason.INVALID, f"spec.model.uri: {error}") from error
+        raise Refused(Reason.INVALID, f"spec.model.{field}: {error}") from error
+
+
+def _check_names(md: ModelDeployment) -> None:
+    """Refuse the one name that no rule of the schema sees: the object's own is the default."""
+    if any(adapter.name == md.model_name for adapter in md.spec.model.adapters):
+        raise Refused(
+            Reason.INVALID,
+            f"spec.model.adapters[{md.model_name}].name: the model itself is called so, and "
+            "clients could not tell them apart; rename the adapter, or set spec.model.name",
+        )

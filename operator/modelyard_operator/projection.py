@@ -19,7 +19,7 @@ from modelyard_api.meta import (
     LABEL_REVISION,
     MANAGER,
 )
-from modelyard_operator.desired.names import FETCH_CONTAINER
+from modelyard_operator.desired.names import ADAPTER_PREFIX, FETCH_CONTAINER
 from modelyard_operator.records import ChildRecord, Exit, Fact, PodRecord, Rollout
 
 Json = dict[str, Any]
@@ -97,10 +97,8 @@ def project_pod(body: Json) -> PodRecord:
     metadata, status = body["metadata"], body.get("status") or {}
     labels = metadata.get("labels") or {}
     serving: Json = next(iter(status.get("containerStatuses") or ()), {})
-    fetching: Json = _find_container(status.get("initContainerStatuses"), FETCH_CONTAINER)
-    fetched = (fetching.get("state") or {}).get("terminated") or {}
-    is_fetching = bool(fetching) and fetched.get("exitCode") != 0
-    container = fetching if is_fetching else serving
+    fetching, fetched = _find_fetches(status.get("initContainerStatuses"))
+    container = fetching or serving
     state, last = container.get("state") or {}, container.get("lastState") or {}
     waiting = state.get("waiting") or {}
     ended = state.get("terminated") or last.get("terminated")
@@ -125,15 +123,28 @@ def project_pod(body: Json) -> PodRecord:
         running_since=_parse_time((state.get("running") or {}).get("startedAt")),
         restarts=container.get("restartCount", 0),
         last_exit=_project_exit(ended) if ended else None,
-        is_fetching=is_fetching,
-        fetched=_project_exit(fetched) if fetched and not is_fetching else None,
+        is_fetching=bool(fetching),
+        fetcher=fetching.get("name", FETCH_CONTAINER),
+        fetched=_project_exit(fetched) if fetched and not fetching else None,
         gone_by=_parse_time(metadata.get("deletionTimestamp")),
     )
 
 
-def _find_container(statuses: Any, name: str) -> Json:
-    found: list[Json] = [status for status in statuses or () if status.get("name") == name]
-    return found[0] if found else {}
+def _find_fetches(statuses: Any) -> tuple[Json, Json]:
+    """Return the download that is not over, of the model or an adapter, and the model's end."""
+    prefix = f"{FETCH_CONTAINER}-{ADAPTER_PREFIX}"
+    ends: dict[str, Json] = {}
+    unfinished: list[Json] = []
+    for status in statuses or ():
+        name = status.get("name", "")
+        if name == FETCH_CONTAINER or name.startswith(prefix):
+            ends[name] = _find_end(status)
+            unfinished += [status] if ends[name].get("exitCode") != 0 else []
+    return (unfinished[0] if unfinished else {}), ends.get(FETCH_CONTAINER, {})
+
+
+def _find_end(container: Json) -> Json:
+    return (container.get("state") or {}).get("terminated") or {}
 
 
 def _find_owner(metadata: Json) -> Json:

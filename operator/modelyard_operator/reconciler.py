@@ -15,7 +15,7 @@ from modelyard_operator.cluster import Cluster
 from modelyard_operator.desired import KINDS, build_children, find_kinds
 from modelyard_operator.desired.autoscaling import find_scaler_kind
 from modelyard_operator.desired.ledger import Ledger, read_ledger, recall, turn_to
-from modelyard_operator.desired.rendering import Rendering, find_commit, find_source, render
+from modelyard_operator.desired.rendering import Rendering, render
 from modelyard_operator.errors import (
     ChildLeftOver,
     NamespaceLeaving,
@@ -27,6 +27,7 @@ from modelyard_operator.facts import Facts, find_unreported
 from modelyard_operator.notices import find_notices
 from modelyard_operator.observed import Observed
 from modelyard_operator.parsing import parse_metadata, parse_model, parse_status
+from modelyard_operator.pinning import ask, name_questions, pin
 from modelyard_operator.policy import PlatformPolicy
 from modelyard_operator.records import ChildRecord, Key
 from modelyard_operator.renewing import Renewals, find_age
@@ -147,11 +148,11 @@ class Reconciler:
         try:
             target = self._choose(key, md, before)
             if target is None:
-                return await self._wait_for_commit(key, md)
+                return await self._wait_for_commit(key, md, _last(before))
             ledger = self._advance(key, md, turn_to(md, target, before), before)
             await self._make(key, md, ledger, live)
         except Unresolved as error:
-            obstructed, recheck = error, self._ask_hub(key, md)
+            obstructed, recheck = error, ask(key, md, _last(before), self._sources)
         except Obstructed as error:
             obstructed, recheck = error, _REFUSED_SECONDS
         standing, facts = self._assess(key, md, ledger, obstructed)
@@ -182,22 +183,14 @@ class Reconciler:
         kept = recall(md, before)
         if kept is not None:
             return self._renew(key, md, before) or kept
-        last = before.rendering if before is not None else None
-        source, commit = find_source(md), find_commit(md, last)
-        if source is not None and not commit:
-            answer = self._sources.find(source)
-            if isinstance(answer, Unresolved):
-                raise answer
-            if answer is None:
-                return None
-            commit = answer
-        return render(md, self._policy, commit)
+        commits = pin(md, _last(before), self._sources)
+        return render(md, self._policy, commits) if commits is not None else None
 
     def _renew(self, key: Key, md: ModelDeployment, before: Ledger | None) -> Rendering | None:
         """Return what the platform would render today, if it is this model's turn to get it."""
         if before is None or not self._renewals.are_wanted:
             return None
-        today = render(md, self._policy, before.rendering.commit)
+        today = render(md, self._policy, before.rendering.commits)
         live = self._observe(key, md.metadata).rollout.wanted
         return today if self._renewals.ask(key, find_age(md, before, today, live=live)) else None
 
@@ -250,16 +243,14 @@ class Reconciler:
                 self._reports.want(key, unreported)
         return assess(md, ledger, observed, self._stamp(), obstructed=obstructed)
 
-    async def _wait_for_commit(self, key: Key, md: ModelDeployment) -> Recheck:
+    async def _wait_for_commit(
+        self, key: Key, md: ModelDeployment, last: Rendering | None
+    ) -> Recheck:
         self._renewals.forget(key)
-        recheck = self._ask_hub(key, md)
-        obstacle = f"Asking the hub which commit {md.spec.model.revision or 'main'} is."
+        recheck = ask(key, md, last, self._sources)
+        obstacle = f"Asking the hub which commit {name_questions(md, last)} is."
         observed = replace(self._observe(key, md.metadata), obstacle=obstacle)
         return await self._wait(key, md, observed, recheck)
-
-    def _ask_hub(self, key: Key, md: ModelDeployment) -> Recheck:
-        source = find_source(md)
-        return self._sources.want(key, source) if source is not None else None
 
     async def _wait(
         self, key: Key, md: ModelDeployment, observed: Observed, recheck: Recheck
@@ -301,6 +292,10 @@ class Reconciler:
 
     def _stamp(self) -> str:
         return format_time(self._today())
+
+
+def _last(before: Ledger | None) -> Rendering | None:
+    return before.rendering if before is not None else None
 
 
 def _earliest(*rechecks: Recheck) -> Recheck:

@@ -94,8 +94,9 @@ class PodRecord:
     """A model pod, as far as its life and its failures go.
 
     `is_fetching` says that the model is not there yet: waiting, running, restarts and the last exit
-    are then of the container that fetches it. `fetched` is how that one ended well. `gone_by` is
-    when the grace period of a pod that terminates is over; on a dead node it stays on.
+    are then of the container that fetches it, which is called `fetcher`: the model's own, or an
+    adapter's. `fetched` is how the model's ended well. `gone_by` is when the grace period of a pod
+    that terminates is over; on a dead node it stays on.
     """
 
     namespace: str
@@ -118,6 +119,7 @@ class PodRecord:
     restarts: int
     last_exit: Exit | None
     is_fetching: bool = False
+    fetcher: str = "fetch"
     fetched: Exit | None = None
     gone_by: datetime | None = None
 

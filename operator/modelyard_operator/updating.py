@@ -25,6 +25,7 @@ from modelyard_operator.standing import Standing, find_fact
 _FINAL = frozenset(
     {
         Reason.VERIFICATION_FAILED,
+        Reason.OPTIMIZATION_FAILED,
         Reason.DEVICE_MISMATCH,
         Reason.CONFIG_INVALID,
         Reason.MODEL_UNSAFE,

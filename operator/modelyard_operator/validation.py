@@ -27,11 +27,16 @@ def find_missing_gateway(spec: Spec, policy: PlatformPolicy) -> str | None:
 
 
 def _check_source(spec: Spec, policy: PlatformPolicy) -> str | None:
-    uri = spec.model.uri
-    if any(_is_under(uri, prefix) for prefix in policy.allowed_sources):
+    sources = {"uri": spec.model.uri}
+    sources |= {f"adapters[{one.name}].uri": one.uri for one in spec.model.adapters}
+    forbidden = [
+        f"spec.model.{field}: {uri} is not under an allowed source"
+        for field, uri in sources.items()
+        if not any(_is_under(uri, prefix) for prefix in policy.allowed_sources)
+    ]
+    if not forbidden:
         return None
-    allowed = ", ".join(policy.allowed_sources) or "none"
-    return f"spec.model.uri: {uri} is not under an allowed source ({allowed})"
+    return f"{', and '.join(forbidden)} ({', '.join(policy.allowed_sources) or 'none'})"
 
 
 def _check_code(spec: Spec, policy: PlatformPolicy) -> str | None:

@@ -61,6 +61,15 @@ class ObjectReference(Document):
     name: str = ""
 
 
+class Adapter(Document):
+    """A LoRA adapter of the model, and what clients call it."""
+
+    name: str
+    uri: str
+    revision: str = ""
+    secret_ref: ObjectReference = ObjectReference()
+
+
 class Model(Document):
     """Which model, and how to read it."""
 
@@ -72,6 +81,54 @@ class Model(Document):
     entrypoint: str = ""
     allow_code: bool = False
     name: str = ""
+    adapters: tuple[Adapter, ...] = ()
+
+
+class Quantization(StrEnum):
+    """How the weights of linear layers are stored. `dynamic-int8` also computes in int8."""
+
+    NONE = "none"
+    DYNAMIC_INT8 = "dynamic-int8"
+    INT8 = "int8"
+    INT4 = "int4"
+
+
+class Export(StrEnum):
+    """Another library that computes the model."""
+
+    NONE = "none"
+    ONNX = "onnx"
+
+
+class Pruning(Document):
+    """The share of each linear layer's weights that becomes zero, the smallest first."""
+
+    sparsity: float = 0.0
+
+
+class Optimize(Document):
+    """What is done to the model when it is loaded, and how far it may then differ.
+
+    `min_agreement`: so many of the original's answers, 0 to 1, must stay as they are.
+    """
+
+    quantization: Quantization = Quantization.NONE
+    pruning: Pruning = Pruning()
+    compile: bool = False
+    export: Export = Export.NONE
+    min_agreement: float = 0.9
+
+    @property
+    def steps(self) -> str:
+        """What is done, in this order, as people say it; empty where the model stays as it is."""
+        sparsity = self.pruning.sparsity
+        done = (
+            f"pruning {sparsity:g}" if sparsity > 0 else "",
+            "" if self.quantization is Quantization.NONE else self.quantization.value,
+            "" if self.export is Export.NONE else self.export.value,
+            "compile" if self.compile else "",
+        )
+        return ", ".join(step for step in done if step)
 
 
 class Gpu(Document):
@@ -245,6 +302,7 @@ class Spec(Document):
     """What is wanted. Only model.uri has no default."""
 
     model: Model
+    optimize: Optimize = Optimize()
     resources: Resources = Resources()
     scaling: Scaling = Scaling()
     update: Update = Update()

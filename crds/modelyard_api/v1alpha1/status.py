@@ -66,6 +66,31 @@ class Demand(Document):
     at: str = ""
 
 
+class Measured(Document):
+    """A model's size in memory, and the median time of one example, or of one token generated.
+
+    `accuracy` is the share of right answers, 0 to 1, where the model brings an evaluation.json.
+    """
+
+    size_bytes: int
+    milliseconds: float
+    accuracy: float | None = None
+
+
+class Optimization(Document):
+    """What `spec.optimize` did to the model.
+
+    `agreement` is the share of the original's answers, 0 to 1, that stayed as they were on so many
+    examples.
+    """
+
+    steps: str
+    agreement: float
+    examples: int
+    before: Measured
+    after: Measured
+
+
 class ModelFacts(Document):
     """Which commit or digest is served, and what the runtime found in the model folder."""
 
@@ -73,6 +98,7 @@ class ModelFacts(Document):
     format: str = ""
     size_bytes: int | None = None
     parameters: int | None = None
+    optimization: Optimization | None = None
 
 
 class StartupTimes(Document):

@@ -17,6 +17,7 @@ from modelyard_operator.desired.access import (
     build_access_env,
     build_access_mounts,
 )
+from modelyard_operator.desired.adapters import build_adapter_configs, build_adapter_mounts
 from modelyard_operator.desired.model_source import build_model_mount
 from modelyard_operator.desired.names import (
     CONTAINER,
@@ -53,6 +54,7 @@ def build_container(
         "resources": _build_resources(md.spec.resources, policy, profile),
         "volumeMounts": [
             build_model_mount(md.spec.model),
+            *build_adapter_mounts(md.spec.model),
             {"name": SCRATCH_VOLUME, "mountPath": "/tmp"},  # noqa: S108 - the pod's own
             *build_access_mounts(access),
         ],
@@ -76,10 +78,12 @@ def _build_config(md: ModelDeployment, profile: GpuProfile | None) -> ServingCon
         entrypoint=md.spec.model.entrypoint,
         allow_code=md.spec.model.allow_code,
         dtype=md.spec.runtime.dtype,
+        optimize=md.spec.optimize,
         drain_seconds=md.spec.update.drain_timeout_seconds,
         verify=md.spec.update.verify,
         device=profile.device if profile is not None else "",
         access=build_access_config(md.spec.access),
+        adapters=build_adapter_configs(md.spec.model),
     )
 
 

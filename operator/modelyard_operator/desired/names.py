@@ -8,6 +8,8 @@ from modelyard_api.v1alpha1 import Metadata
 #: The containers of a model pod, and the volumes they mount.
 CONTAINER: Final = "runtime"
 FETCH_CONTAINER: Final = "fetch"
+#: Of each adapter's container, volumes and folder; a number follows.
+ADAPTER_PREFIX: Final = "adapter-"
 MODEL_VOLUME: Final = "model"
 SECRET_VOLUME: Final = "secret"  # noqa: S105 - the name of a volume
 SCRATCH_VOLUME: Final = "tmp"

@@ -10,6 +10,8 @@ from modelyard_api.meta import (
 )
 from modelyard_api.v1alpha1 import ModelDeployment
 from modelyard_operator.desired.access import build_access_volumes
+from modelyard_operator.desired.adapters import build_adapter_fetches, build_adapter_volumes
+from modelyard_operator.desired.commits import Commits
 from modelyard_operator.desired.container import build_container
 from modelyard_operator.desired.digest import digest
 from modelyard_operator.desired.model_source import build_init_containers, build_volumes
@@ -23,7 +25,7 @@ _USER = 65532
 
 
 def build_pod_template(
-    md: ModelDeployment, policy: PlatformPolicy, profile: GpuProfile | None, commit: str
+    md: ModelDeployment, policy: PlatformPolicy, profile: GpuProfile | None, commits: Commits
 ) -> Json:
     """Return the pod template; a label carries its revision, the hash of everything else in it."""
     asked = md.spec.pod_template
@@ -32,7 +34,7 @@ def build_pod_template(
     annotations = {**asked.annotations, **_note_retry(md)}
     if annotations:
         metadata["annotations"] = annotations
-    spec = _build_pod_spec(md, policy, profile, commit)
+    spec = _build_pod_spec(md, policy, profile, commits)
     revision = digest({"metadata": metadata, "spec": spec})
     metadata["labels"] = {**metadata["labels"], LABEL_REVISION: revision}
     return {"metadata": metadata, "spec": spec}
@@ -45,10 +47,14 @@ def _note_retry(md: ModelDeployment) -> dict[str, str]:
 
 
 def _build_pod_spec(
-    md: ModelDeployment, policy: PlatformPolicy, profile: GpuProfile | None, commit: str
+    md: ModelDeployment, policy: PlatformPolicy, profile: GpuProfile | None, commits: Commits
 ) -> Json:
     drain_seconds = md.spec.update.drain_timeout_seconds
-    container = build_container(md, policy, profile)
+    container, model = build_container(md, policy, profile), md.spec.model
+    fetches = [
+        *build_init_containers(model, policy, container, commits.model),
+        *build_adapter_fetches(model, policy, container, commits.adapters),
+    ]
     return {
         # The runtime talks to no API server, and needs no list of all Services either.
         "automountServiceAccountToken": False,
@@ -61,9 +67,13 @@ def _build_pod_spec(
             "fsGroup": _USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        **build_init_containers(md.spec.model, policy, container, commit),
+        **({"initContainers": fetches} if fetches else {}),
         "containers": [container],
-        "volumes": [*build_volumes(md.spec.model), *build_access_volumes(md.spec.access)],
+        "volumes": [
+            *build_volumes(model),
+            *build_adapter_volumes(model),
+            *build_access_volumes(md.spec.access),
+        ],
         **build_placement(md, profile),
         **_build_names(md),
     }

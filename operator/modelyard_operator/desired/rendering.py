@@ -15,6 +15,7 @@ from modelyard_api.fetch import HUB_SCHEME, is_commit, parse_hub_uri
 from modelyard_api.meta import LABEL_REVISION, Reason
 from modelyard_api.v1alpha1 import ModelDeployment
 from modelyard_operator.desired.access import serves_tls
+from modelyard_operator.desired.commits import Commits
 from modelyard_operator.desired.digest import digest
 from modelyard_operator.desired.pod_template import build_pod_template
 from modelyard_operator.errors import Refused
@@ -31,6 +32,14 @@ class Source(Document):
 
     repository: str
     revision: str = ""
+
+
+class PinnedAdapter(Document):
+    """The commit of an adapter, and what it was found for."""
+
+    name: str
+    source: Source | None = None
+    commit: str = ""
 
 
 def _check_template(template: dict[str, Any]) -> dict[str, Any]:
@@ -55,6 +64,12 @@ class Rendering(Document):
     device: str
     source: Source | None = None
     commit: str = ""
+    adapters: tuple[PinnedAdapter, ...] = ()
+
+    @property
+    def commits(self) -> Commits:
+        """What it was rendered with."""
+        return Commits(self.commit, {adapter.name: adapter.commit for adapter in self.adapters})
 
     @property
     def revision(self) -> str:
@@ -92,39 +107,65 @@ def build_template_input(md: ModelDeployment) -> str:
     )
 
 
-def find_source(md: ModelDeployment) -> Source | None:
+def find_source(uri: str, revision: str) -> Source | None:
     """Return what must be resolved to a commit; None for images and buckets."""
-    model = md.spec.model
-    if not model.uri.startswith(HUB_SCHEME):
+    if not uri.startswith(HUB_SCHEME):
         return None
-    return Source(repository=parse_hub_uri(model.uri).repository, revision=model.revision)
+    return Source(repository=parse_hub_uri(uri).repository, revision=revision)
 
 
-def find_commit(md: ModelDeployment, last: Rendering | None) -> str:
-    """Return the commit where nobody needs to be asked, else an empty text.
+def find_commits(md: ModelDeployment, last: Rendering | None) -> Commits:
+    """Return the commits where nobody needs to be asked, an empty text or none for the others.
 
     A branch that the live pods were resolved from stays where it was, whatever else of the spec
     changes: more memory must not bring another model.
     """
-    source = find_source(md)
-    if source is None or is_commit(md.spec.model.revision):
-        return md.spec.model.revision
+    model = md.spec.model
+    pins = {pin.name: pin for pin in last.adapters} if last is not None else {}
+    source = find_source(model.uri, model.revision)
+    return Commits(
+        _find_commit(source, model.revision, last),
+        {
+            adapter.name: _find_commit(
+                find_source(adapter.uri, adapter.revision),
+                adapter.revision,
+                pins.get(adapter.name),
+            )
+            for adapter in model.adapters
+        },
+    )
+
+
+def _find_commit(
+    source: Source | None, revision: str, last: Rendering | PinnedAdapter | None
+) -> str:
+    if source is None or is_commit(revision):
+        return revision
     return last.commit if last is not None and last.source == source else ""
 
 
-def render(md: ModelDeployment, policy: PlatformPolicy, commit: str) -> Rendering:
+def render(md: ModelDeployment, policy: PlatformPolicy, commits: Commits) -> Rendering:
     """Render an accepted object anew, with today's policy.
 
     Raises:
         Refused: it is too large to be remembered.
     """
-    gpu = md.spec.resources.gpu
+    gpu, model = md.spec.resources.gpu, md.spec.model
     profile = policy.gpu.find(gpu.profile) if gpu.count else None
     rendering = Rendering(
-        template=build_pod_template(md, policy, profile, commit),
+        template=build_pod_template(md, policy, profile, commits),
         device=profile.device if profile is not None else "cpu",
-        source=find_source(md),
-        commit=commit,
+        source=find_source(model.uri, model.revision),
+        commit=commits.model,
+        adapters=tuple(
+            PinnedAdapter(
+                name=adapter.name,
+                source=find_source(adapter.uri, adapter.revision),
+                commit=commits.adapters[adapter.name],
+            )
+            for adapter in sorted(model.adapters, key=lambda adapter: adapter.name)
+            if commits.adapters.get(adapter.name)
+        ),
     )
     size = len(rendering.encode())
     if size > _MAX_BYTES:

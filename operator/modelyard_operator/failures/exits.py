@@ -87,7 +87,7 @@ def explain_crash(md: ModelDeployment, pod: PodRecord) -> Cause | None:
         )
     words = find_last_words(ended.message)
     told = f"{_name_container(pod)} {_describe_end(ended)}{_name_stage(pod, ended)}"
-    container = FETCH_CONTAINER if pod.is_fetching else CONTAINER
+    container = pod.fetcher if pod.is_fetching else CONTAINER
     return Cause(
         Reason.CRASHED,
         end_sentence(f"{told}: {words}" if words else told),
@@ -126,7 +126,10 @@ def _had_served(pod: PodRecord, ended: Exit) -> bool:
 
 
 def _name_container(pod: PodRecord) -> str:
-    return "The download of the model" if pod.is_fetching else "The runtime"
+    if not pod.is_fetching:
+        return "The runtime"
+    what = "the model" if pod.fetcher == FETCH_CONTAINER else "an adapter"
+    return f"The download of {what}"
 
 
 def _name_stage(pod: PodRecord, ended: Exit) -> str:

@@ -113,27 +113,32 @@ def explain_pull(md: ModelDeployment, pod: PodRecord) -> Cause | None:
         return None
     said = _BACK_OFF.sub("", pod.waiting_message) or pod.waiting_message
     kind = next((kind for kind in _KINDS if kind.told_by.search(said)), _OTHER)
-    reference = read_image_reference(md.spec.model.uri)
-    # The kubelet reports the image of a volume on the container that mounts it; only the
-    # reference in the message tells the two apart.
-    if reference in pod.waiting_message:
-        reason, field, what = (
-            Reason.MODEL_IMAGE_PULL_FAILED,
-            "spec.model.uri",
-            f"The model's image {reference}",
-        )
-    else:
-        reason, field, what = (
-            Reason.IMAGE_PULL_FAILED,
-            _name_runtime_field(md),
-            _name_runtime(pod.waiting_message),
-        )
+    reason, field, what = _find_image(md, pod.waiting_message)
     detail = _OWN_PORT.sub(r"\1", _PREFIXES.sub("", said)) or pod.waiting_reason
     hint = kind.hint.format(field=field)
     if kind.is_about_login:
         hint = f"{hint} {_hint_at_secrets(md, pod)}"
     message = f"{what} cannot be pulled: {kind.plain} ({detail.rstrip('.')})"
     return Cause(reason, end_sentence(message), hint)
+
+
+def _find_image(md: ModelDeployment, message: str) -> tuple[Reason, str, str]:
+    """Return the reason, the field that names the image, and what it is of.
+
+    The kubelet reports the image of a volume on the container that mounts it; only the reference in
+    the message tells them apart.
+    """
+    model = md.spec.model
+    sources = [("spec.model.uri", "The model's image", model.uri)]
+    for adapter in model.adapters:
+        field = f"spec.model.adapters[{adapter.name}].uri"
+        sources.append((field, f"The image of the adapter {adapter.name!r},", adapter.uri))
+    # One image's reference may be the beginning of another's.
+    for field, what, uri in sorted(sources, key=lambda source: -len(source[2])):
+        reference = read_image_reference(uri)
+        if reference in message:
+            return Reason.MODEL_IMAGE_PULL_FAILED, field, f"{what} {reference}"
+    return Reason.IMAGE_PULL_FAILED, _name_runtime_field(md), _name_runtime(message)
 
 
 def _name_runtime_field(md: ModelDeployment) -> str:

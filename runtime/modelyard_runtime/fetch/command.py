@@ -12,6 +12,7 @@ from typing import NoReturn
 from modelyard_api.fetch import S3_SCHEME, FetchConfig, decode_config, is_commit, is_digest
 from modelyard_api.meta import FETCH_VARIABLE, Reason
 from modelyard_api.report import ReportedDownload, RuntimeReport, State, encode_termination_message
+from modelyard_runtime.adapter_faults import naming_adapter
 from modelyard_runtime.configuration import read_variable
 from modelyard_runtime.ending import (
     explain_failed_start,
@@ -40,7 +41,8 @@ def run_fetch(environment: MutableMapping[str, str], *, only_resolve: bool) -> N
         settings = read_settings(environment)
         configure_logging(settings.log_format)
         config = _read_config(environment, only_resolve=only_resolve)
-        download = _work(config, only_resolve=only_resolve)
+        with naming_adapter(config.adapter):
+            download = _work(config, only_resolve=only_resolve)
     except CannotStart as error:
         leave(explain_failed_start(error, settings))
     report = RuntimeReport(state=State.DONE, download=download)

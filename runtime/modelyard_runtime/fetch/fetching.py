@@ -18,7 +18,7 @@ from modelyard_runtime.fetch.listing import Listing, RemoteFile
 from modelyard_runtime.fetch.patience import Patience
 from modelyard_runtime.fetch.programs import Asked
 from modelyard_runtime.fetch.progress import Meter
-from modelyard_runtime.fetch.selection import Selected, select_files
+from modelyard_runtime.fetch.selection import Selected, select_adapter, select_files
 from modelyard_runtime.fetch.transfer import Body, OpenBody, fetch_file
 from modelyard_runtime.fetch.volume import Marker, StoredFile, Volume
 
@@ -99,8 +99,7 @@ def _fetch_listed(
     listing = patience.insist(
         lambda: source.list_files(config.source, config.revision), what=_name(config)
     )
-    asked = Asked(config.format, config.entrypoint)
-    revision, chosen = listing.revision, select_files(listing.files, config.source, asked)
+    revision, chosen = listing.revision, _select(config, listing)
     wanted = Marker(
         uri=config.uri,
         revision=revision,
@@ -129,6 +128,13 @@ def _fetch_listed(
     return ReportedDownload(
         bytes=meter.received_bytes, seconds=round(meter.seconds, 3), resolved_revision=revision
     )
+
+
+def _select(config: FetchConfig, listing: Listing) -> Sequence[Selected]:
+    if config.adapter:
+        return select_adapter(listing.files, config.source)
+    asked = Asked(config.format, config.entrypoint)
+    return select_files(listing.files, config.source, asked)
 
 
 def _fetch_all(

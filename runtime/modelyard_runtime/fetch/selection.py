@@ -24,6 +24,7 @@ from modelyard_runtime.fetch.unserved import (
     unknown_path,
     without_weights,
 )
+from modelyard_runtime.loading.adapter_config import CONFIG_FILE, PICKLED_WEIGHTS, WEIGHTS_FILE
 
 #: What stands beside the weights: configuration, tokenizers, vocabularies, chat templates.
 _SIDECARS = frozenset(
@@ -78,6 +79,42 @@ def select_files(
             raise unknown_path([file.name for file in files], source)
         chosen = _select_folder(inside, source, asked)
     return tuple(sorted(chosen, key=lambda one: one.target))
+
+
+def select_adapter(files: Sequence[RemoteFile], source: ModelSource) -> tuple[Selected, ...]:
+    """Return the two files of a LoRA adapter in peft's layout; nothing else of it is ever opened.
+
+    Raises:
+        CannotStart: ModelNotFound, ModelUnsupported or ModelUnsafe, each with a hint.
+    """
+    _refuse_odd_names(files, source)
+    inside = _place(files, f"{source.path}/" if source.path else "")
+    if source.path and not inside:
+        raise unknown_path([file.name for file in files], source)
+    chosen = [one for one in inside if one.target in {CONFIG_FILE, WEIGHTS_FILE}]
+    names = {one.target for one in chosen}
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        if name not in names:
+            raise _no_adapter(name, [one.target for one in inside], source)
+    return tuple(sorted(chosen, key=lambda one: one.target))
+
+
+def _no_adapter(missing: str, names: Sequence[str], source: ModelSource) -> CannotStart:
+    if missing == WEIGHTS_FILE and PICKLED_WEIGHTS in names:
+        return CannotStart(
+            Reason.MODEL_UNSUPPORTED,
+            f"{name_source(source)} has its weights as a Python pickle only ({PICKLED_WEIGHTS}); "
+            "opening one can run any code",
+            hint="Choose an adapter with adapter_model.safetensors, or convert it: peft's "
+            "save_pretrained writes safetensors.",
+        )
+    return CannotStart(
+        Reason.MODEL_NOT_FOUND,
+        f"{name_source(source)} is no LoRA adapter: it has no {missing}; there are "
+        f"{shorten(names)}",
+        hint=f"Name a repository, bucket or folder with {CONFIG_FILE} and {WEIGHTS_FILE} in "
+        "spec.model.uri.",
+    )
 
 
 def _select_folder(inside: Sequence[Selected], source: ModelSource, asked: Asked) -> list[Selected]:
@@ -248,7 +285,8 @@ def _require_config(
         raise CannotStart(
             Reason.MODEL_UNSUPPORTED,
             f"{name_source(source)} is an adapter (adapter_config.json), not a whole model",
-            hint="Merge it into its base model (merge_and_unload in peft) and publish the result.",
+            hint="Name the base model in spec.model.uri, and this in spec.model.adapters; or merge "
+            "it into its base model (merge_and_unload in peft) and publish the result.",
         )
     raise CannotStart(
         Reason.MODEL_NOT_FOUND,

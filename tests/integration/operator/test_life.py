@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from modelyard_operator.desired import build_children
+from modelyard_operator.desired.commits import Commits
 from modelyard_operator.desired.ledger import begin
 from modelyard_operator.desired.rendering import render
 from modelyard_operator.parsing import parse_model
@@ -44,7 +45,7 @@ def test_a_model_becomes_its_children_as_built(team):
     team.wait_ready()
     md = parse_model(team.get(MDL))
     policy = parse_policy(POLICY, "test")
-    ledger = begin(md, render(md, policy, ""))
+    ledger = begin(md, render(md, policy, Commits()))
     team.wait_good()
     for manifest in build_children(md, replace(ledger, good=ledger.revision), policy):
         assert missing(manifest.body, team.get(manifest.kind)) == []

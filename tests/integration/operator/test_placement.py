@@ -5,6 +5,7 @@ import json
 import pytest
 
 from modelyard_operator.desired import build_children
+from modelyard_operator.desired.commits import Commits
 from modelyard_operator.desired.ledger import begin
 from modelyard_operator.desired.rendering import render
 from modelyard_operator.parsing import parse_model
@@ -163,7 +164,7 @@ def test_the_api_server_keeps_every_field_that_is_rendered(team):
     team.apply(podTemplate={**EVERYTHING, "priorityClassName": ""})
     team.wait_ready()
     md, policy = parse_model(team.get(MDL)), parse_policy(POLICY, "test")
-    ledger = begin(md, render(md, policy, ""))
+    ledger = begin(md, render(md, policy, Commits()))
     template = build_children(md, ledger, policy)[0].body["spec"]["template"]
     live = team.get("deployment")["spec"]["template"]
     fields = ("affinity", "nodeSelector", "tolerations", "topologySpreadConstraints")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from modelyard_operator.desired.commits import Commits
 from modelyard_operator.desired.ledger import LastGood, Ledger
 from modelyard_operator.desired.rendering import render
 from modelyard_operator.desired.service import build_service
@@ -11,7 +12,7 @@ PLAIN, TLS = parse(), parse(access={"tlsSecretRef": {"name": "qwen-tls"}})
 
 
 def rendering_of(md):
-    return render(md, build_policy(), "")
+    return render(md, build_policy(), Commits())
 
 
 def port(name, number, target):

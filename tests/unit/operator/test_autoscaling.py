@@ -4,6 +4,7 @@ import pytest
 
 from modelyard_operator.desired import build_children
 from modelyard_operator.desired.autoscaling import build_query
+from modelyard_operator.desired.commits import Commits
 from modelyard_operator.desired.ledger import begin
 from modelyard_operator.desired.rendering import render
 from modelyard_operator.records import Key
@@ -26,7 +27,7 @@ QUERY = (
 def build(mode, *, is_awake=False, suspend=False, **scaling):
     """All children by kind."""
     md = parse(scaling={"mode": mode, "min": 2, "max": 9, **scaling}, suspend=suspend)
-    ledger = begin(md, render(md, POLICY, ""))
+    ledger = begin(md, render(md, POLICY, Commits()))
     children = build_children(md, ledger, POLICY, is_awake=is_awake)
     return {child.kind: child.body for child in children}
 

@@ -8,6 +8,7 @@ import pytest
 from modelyard_api.serving import decode_config
 from modelyard_api.v1alpha1 import Verify
 from modelyard_operator.desired import build_children
+from modelyard_operator.desired.commits import Commits
 from modelyard_operator.desired.ledger import begin
 from modelyard_operator.desired.rendering import render
 from modelyard_operator.errors import Refused
@@ -16,11 +17,11 @@ from tests.support.objects import build_policy, parse
 
 def build(policy=None, **spec):
     md, policy = parse(**spec), policy or build_policy()
-    return build_children(md, begin(md, render(md, policy, "")), policy)
+    return build_children(md, begin(md, render(md, policy, Commits())), policy)
 
 
 def revision(policy=None, **spec):
-    return render(parse(**spec), policy or build_policy(), "").revision
+    return render(parse(**spec), policy or build_policy(), Commits()).revision
 
 
 def deployment(policy=None, **spec):
@@ -40,6 +41,7 @@ def test_the_same_object_gives_the_same_children():
         {"resources": {"gpu": {"count": 1}}},
         {"update": {"drainTimeout": "5m"}},
         {"runtime": {"dtype": "float16"}},
+        {"optimize": {"quantization": "int8"}},
     ],
     ids=lambda spec: next(iter(spec)),
 )
@@ -124,4 +126,4 @@ def test_a_template_too_large_to_be_remembered_is_refused():
     env = [{"name": f"V{n}", "value": "x" * 4096} for n in range(30)]
     md = parse(runtime={"env": env})
     with pytest.raises(Refused, match=r"spec\.runtime\.env.*the limit is 102400"):
-        render(md, build_policy(), "")
+        render(md, build_policy(), Commits())

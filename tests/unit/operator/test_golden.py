@@ -9,6 +9,7 @@ come out:
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from modelyard_api.meta import Reason
 from modelyard_api.report import RuntimeReport
 from modelyard_operator.desired import build_children
 from modelyard_operator.desired.ledger import read_ledger, recall, turn_to
-from modelyard_operator.desired.rendering import find_commit, render
+from modelyard_operator.desired.rendering import find_commits, render
 from modelyard_operator.errors import Refused
 from modelyard_operator.observed import Observed
 from modelyard_operator.parsing import parse_model
@@ -95,8 +96,10 @@ def produce(case):
         return [], dump_status(summarise_refused(md.metadata, md.status, refused, observed, NOW))
     live = read_live(case)
     before = read_ledger(live)
-    commit = find_commit(md, before and before.rendering) or read(case, "commit", "").strip()
-    ledger = turn_to(md, recall(md, before) or render(md, policy, commit), before)
+    commits = find_commits(md, before and before.rendering)
+    if not commits.model:
+        commits = replace(commits, model=read(case, "commit", "").strip())
+    ledger = turn_to(md, recall(md, before) or render(md, policy, commits), before)
     observed = read_observed(case, ledger.revision)
     status = summarise(md, ledger, observed, NOW)
     children = build_children(md, ledger, policy)

@@ -48,7 +48,7 @@ def test_an_upgrade_changes_no_pod_template(case):
     before = read_ledger(project_deployment(live))
     kept = recall(md, before)
     assert kept is not None
-    assert kept.revision != render(md, policy, kept.commit).revision, "nothing was to be kept"
+    assert kept.revision != render(md, policy, kept.commits).revision, "nothing was to be kept"
     deployment = build_children(md, turn_to(md, kept, before), policy)[0].body
     assert deployment["spec"]["template"] == live["spec"]["template"]
     assert deployment["spec"]["selector"] == live["spec"]["selector"]

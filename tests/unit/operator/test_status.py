@@ -125,6 +125,13 @@ REPORT = RuntimeReport.model_validate(
         "device": {"actual": "cuda:0 NVIDIA H100", "dtype": "bfloat16"},
         "sizeBytes": 5,
         "startup": {"load": 9.44, "warmup": 0.2},
+        "optimization": {
+            "steps": "int8",
+            "agreement": 0.98,
+            "examples": 12,
+            "before": {"sizeBytes": 20, "milliseconds": 3.5},
+            "after": {"sizeBytes": 5, "milliseconds": 2.5},
+        },
     }
 )
 
@@ -136,6 +143,10 @@ def reported():
         deployment=deployment(), pods=(serving(),), reports={"uid-of-qwen-a": REPORT}
     )
     return summarise(parse(), target("r1"), observed, NOW)
+
+
+def test_what_was_done_to_the_model_is_told(reported):
+    assert reported.model.optimization == REPORT.optimization
 
 
 def test_what_the_runtime_reports_is_told(reported):

@@ -234,7 +234,10 @@ REFUSED = [
         "",
         "ModelUnsupported",
         "hf://acme/tiny is an adapter (adapter_config.json), not a whole model",
-        "Merge it into its base model (merge_and_unload in peft) and publish the result.",
+        (
+            "Name the base model in spec.model.uri, and this in spec.model.adapters; or merge it "
+            "into its base model (merge_and_unload in peft) and publish the result."
+        ),
         id="an adapter",
     ),
     pytest.param(
