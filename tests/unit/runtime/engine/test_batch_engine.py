@@ -13,7 +13,7 @@ from modelyard_runtime.domain import Embedding, ModelInfo, TextInput
 from modelyard_runtime.engine.backends.texts import TokenRow
 from modelyard_runtime.engine.base import Load
 from modelyard_runtime.engine.batch import BatchLimits
-from modelyard_runtime.engine.batch_core import BatchCore
+from modelyard_runtime.engine.batch_core import BatchCore, BatchJob, Run
 from modelyard_runtime.engine.batch_engine import QueueingEngine
 from modelyard_runtime.engine.worker import Worker
 from modelyard_runtime.errors import EngineFailure, Overloaded, Unavailable
@@ -222,3 +222,35 @@ async def test_a_full_queue_refuses_with_the_time_to_wait():
         assert 1 <= caught.value.retry_after_seconds <= 60
         encoder.gate.set()
         assert await inside == [(1, 1)] * 64
+
+
+def submit(core, length, rows):
+    """Rows of that length; the job, whose `missing` counts those not yet computed."""
+    job = BatchJob([TokenRow((1,) * length)] * rows, asyncio.Queue())
+    core.accept(Run(job))
+    return job
+
+
+def count_steps(core, job, *, between=lambda: None):
+    """Steps until the job is complete; at least one is taken."""
+    steps = 0
+    while job.missing:
+        core.step()
+        steps += 1
+        between()
+    return steps
+
+
+async def test_who_asks_for_a_little_waits_for_one_step_of_each_before():
+    core = BatchCore(ToyEncoder(), LIMITS, asyncio.get_running_loop())
+    for _ in range(3):
+        submit(core, 90, rows=6)
+    for _ in range(4):
+        core.step()
+    assert count_steps(core, submit(core, 1, rows=2)) <= 4
+
+
+async def test_who_asks_for_much_is_not_kept_waiting_by_newcomers():
+    core = BatchCore(ToyEncoder(), LIMITS, asyncio.get_running_loop())
+    much = submit(core, 90, rows=6)
+    assert count_steps(core, much, between=lambda: submit(core, 1, rows=1)) <= 12
