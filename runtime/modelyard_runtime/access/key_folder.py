@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from modelyard_api.meta import Reason
-from modelyard_runtime.access.credentials import find_key
+from modelyard_runtime.access.credentials import find_key, find_page_key
 from modelyard_runtime.access.fingerprint import Fingerprint, take_fingerprint
 from modelyard_runtime.access.keys import Flaw, KeyRing, read_keys
 from modelyard_runtime.errors import CannotStart
@@ -35,8 +35,11 @@ class KeyFolder:
 
     def find_owner(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
         """Return the owner of the key that a request presents; None where that is nobody's."""
-        key = find_key(headers)
-        return None if key is None else self._ring.find_owner(key)
+        return self._find(find_key(headers))
+
+    def find_reader(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+        """Return the owner of the key that a browser presents to read a page."""
+        return self._find(find_page_key(headers))
 
     def look(self) -> None:
         """Read the folder again, if it has changed. What cannot be read opens no door."""
@@ -47,6 +50,9 @@ class KeyFolder:
         # Taken before the reading: a change since then shows at the next look.
         self._seen = seen
         self._tell()
+
+    def _find(self, key: bytes | None) -> str | None:
+        return None if key is None else self._ring.find_owner(key)
 
     def _read(self) -> KeyRing:
         try:

@@ -29,7 +29,7 @@ def plain_error(message, code, *, field=None):
             openai_error("There is no route GET /v1/nothing.", "not_found"),
         ),
         ("GET", "/nothing", 404, plain_error("There is no route GET /nothing.", "not_found")),
-        ("GET", "/docs", 404, plain_error("There is no route GET /docs.", "not_found")),
+        ("GET", "/redoc", 404, plain_error("There is no route GET /redoc.", "not_found")),
         (
             "GET",
             "/v1/completions",
@@ -153,7 +153,7 @@ async def test_another_models_name_is_not_found():
             {"input": "a"},
             (
                 "The model 'tiny' does text-classification, not embeddings; it is served at "
-                "/predict, /text-classification."
+                "/predict, /text-classification, /explain."
             ),
         ),
     ],

@@ -9,13 +9,14 @@ from modelyard_cli.key import hash_key
 from modelyard_runtime.access.key_folder import open_keys
 from modelyard_runtime.metering import current_usage, open_usage
 from modelyard_runtime.metrics import Metrics
-from modelyard_runtime.middleware.authentication import Authentication, is_probe
+from modelyard_runtime.middleware.authentication import Authentication, is_look_at
 from modelyard_runtime.server import build_app
 from modelyard_runtime.settings import Settings
 from tests.support.fake_engine import FakeGenerationEngine
 from tests.support.runtime_server import build_life
 
 PATHS = frozenset({"/livez", "/readyz"})
+PAGES = frozenset({"/docs"})
 PROBE = {"type": "http", "method": "GET", "path": "/livez", "raw_path": b"/livez", "headers": []}
 SCOPES = [
     pytest.param({}, True, id="a probe"),
@@ -32,16 +33,21 @@ SCOPES = [
 
 @pytest.mark.parametrize(("changes", "expected"), SCOPES)
 def test_a_probe_is_one_to_the_letter(changes, expected):
-    assert is_probe({**PROBE, **changes}, PATHS) is expected
+    assert is_look_at({**PROBE, **changes}, PATHS) is expected
 
 
 class Door:
     """Counts who gets in, and who is turned away."""
 
-    def __init__(self, owner=None):
+    def __init__(self, owner=None, reader=None):
         self.let_in, self.refused, self.sent = [], 0, []
         self.middleware = Authentication(
-            self._enter, find_owner=lambda _headers: owner, exempt=PATHS, refuse=self._refuse
+            self._enter,
+            find_owner=lambda _headers: owner,
+            find_reader=lambda _headers: reader,
+            pages=PAGES,
+            exempt=PATHS,
+            refuse=self._refuse,
         )
 
     async def knock(self, scope):
@@ -68,6 +74,23 @@ async def test_any_other_is_refused_and_gets_no_further():
     door = Door()
     await door.knock({**PROBE, "path": "/predict"})
     assert (door.let_in, door.refused) == ([], 1)
+
+
+READINGS = [
+    pytest.param({}, ["alice"], id="a page"),
+    pytest.param({"method": "HEAD"}, ["alice"], id="a page's head"),
+    pytest.param({"method": "POST"}, [], id="another method"),
+    pytest.param({"path": "/predict", "raw_path": b"/predict"}, [], id="another path"),
+    pytest.param({"raw_path": b"/d%6fcs"}, [], id="an escape"),
+]
+
+
+@pytest.mark.parametrize(("changes", "let_in"), READINGS)
+async def test_what_a_browser_presents_opens_pages_only(changes, let_in):
+    open_usage()
+    door = Door(reader="alice")
+    await door.knock({**PROBE, "path": "/docs", "raw_path": b"/docs", **changes})
+    assert (door.let_in, door.refused) == (let_in, 1 - len(let_in))
 
 
 async def test_a_websocket_is_closed_whatever_key_it_has():

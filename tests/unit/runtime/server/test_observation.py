@@ -150,7 +150,11 @@ ENGINES = {
         (Task.FILL_MASK, {"/predict": "FillMaskRequest", "/fill-mask": "FillMaskRequest"}),
         (
             Task.TEXT_CLASSIFICATION,
-            {"/predict": "ClassificationRequest", "/text-classification": "ClassificationRequest"},
+            {
+                "/predict": "ClassificationRequest",
+                "/text-classification": "ClassificationRequest",
+                "/explain": "TextToExplainRequest",
+            },
         ),
     ],
 )

@@ -100,7 +100,7 @@ def test_an_answer_that_is_no_object():
 
 def test_an_example():
     example = {"text": ["a", "b"], "file": "eA==", "labels": ["c"], "count": 1, "top_k": 2}
-    assert build_example(spec_of(Request, Answer, example)) == {
+    assert build_example(spec_of(Request, Answer, {}), example) == {
         "inputs": [
             {"name": "text", "shape": [2], "datatype": "BYTES", "data": ["a", "b"]},
             {"name": "file", "shape": [1], "datatype": "BYTES", "data": ["eA=="]},
