@@ -1,17 +1,9 @@
-"""Commands to copy, for the model that is about to be served. Pure."""
+"""What to look at while the model is loaded; what to ask it, the runtime says. Pure."""
 
-import json
 import shlex
-from collections.abc import Mapping
 
 from modelyard_api.meta import TLS_CERTIFICATE_KEY
-from modelyard_api.serving import AccessConfig, ServingConfig
-from modelyard_api.v1alpha1 import Task
-
-_CHAT = {"messages": [{"role": "user", "content": "What is a model?"}]}
-_TEXT = {"text": "I love this."}
-#: Of as many numbers as the model takes.
-_TENSORS = {"inputs": [[1.0, 2.0, 3.0, 4.0]]}
+from modelyard_api.serving import ServingConfig
 
 
 def build_examples(config: ServingConfig, *, host: str, port: int) -> str:
@@ -19,35 +11,22 @@ def build_examples(config: ServingConfig, *, host: str, port: int) -> str:
     shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - shown, not bound
     scheme = "https" if config.access.tls_path else "http"
     base = f"{scheme}://[{shown}]:{port}" if ":" in shown else f"{scheme}://{shown}:{port}"
-    access = config.access
-    question = _TENSORS if config.task is Task.PREDICT else _TEXT
-    lines = [
-        f"Serving {config.model_name!r} from {config.model_path}",
-        "",
-        "Once it is ready:",
-        f"  curl {_trust(access)}{base}/readyz",
-        f"  {_post(f'{base}/predict', question, access)}",
-    ]
-    for task, condition, path, body in (
-        (Task.TEXT_GENERATION, "if it generates text", "/v1/chat/completions", _CHAT),
-        (Task.EMBEDDINGS, "if it makes embeddings", "/v1/embeddings", {"input": "I love this."}),
-    ):
-        if config.task is Task.AUTO:
-            lines.append(f"  # {condition}:")
-        if config.task in {Task.AUTO, task}:
-            asked = {"model": config.model_name, **body}
-            lines.append(f"  {_post(base + path, asked, access)}")
-    return "\n".join([*lines, ""])
+    login = " (any name, and an API key as the password)" if config.access.keys_path else ""
+    return "\n".join(
+        [
+            f"Serving {config.model_name!r} from {config.model_path}",
+            "",
+            f"  curl {_trust(config)}{base}/readyz",
+            f"  {base}/docs in a browser{login}",
+            "",
+            "Once it is ready, a request that it answers is shown below.",
+            "",
+        ]
+    )
 
 
-def _trust(access: AccessConfig) -> str:
+def _trust(config: ServingConfig) -> str:
     """Return curl's option for a certificate that no authority may have signed."""
-    if not access.tls_path:
+    if not config.access.tls_path:
         return ""
-    return f"--cacert {shlex.quote(f'{access.tls_path}/{TLS_CERTIFICATE_KEY}')} "
-
-
-def _post(url: str, body: Mapping[str, object], access: AccessConfig) -> str:
-    data = shlex.quote(json.dumps(body, ensure_ascii=False))
-    key = '-H "Authorization: Bearer $MODELYARD_API_KEY" ' if access.keys_path else ""
-    return f"curl {_trust(access)}{url} {key}-H 'Content-Type: application/json' -d {data}"
+    return f"--cacert {shlex.quote(f'{config.access.tls_path}/{TLS_CERTIFICATE_KEY}')} "

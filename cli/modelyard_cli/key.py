@@ -40,8 +40,13 @@ def add_command(commands: "Commands") -> None:
 
 def run(_options: argparse.Namespace) -> None:
     """Print a new key and its hash."""
-    key = _PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
+    key = make_key()
     print(f"key:  {key}\nhash: {hash_key(key)}")
+
+
+def make_key() -> str:
+    """Return a new key, at random."""
+    return _PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
 
 
 def hash_key(key: str) -> str:

@@ -16,8 +16,10 @@ from modelyard_api.meta import CONFIG_VARIABLE, GRPC_PORT, INTERNAL_PORT, SERVIN
 from modelyard_api.serving import ServingConfig
 from modelyard_api.v1alpha1 import DType, Format, Task, Verify
 from modelyard_cli.access import add_access_options, read_access
+from modelyard_cli.adapters import add_adapter_option, read_adapters
 from modelyard_cli.errors import CommandFailed
 from modelyard_cli.examples import build_examples
+from modelyard_cli.optimizing import add_optimize_options, read_optimize
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - has no other name
@@ -36,6 +38,7 @@ While it runs:
   http://HOST:PORT/v1/chat/completions, /v1/completions, /v1/embeddings   OpenAI's protocol
   http://HOST:PORT/predict                                                text in, answer out
   http://HOST:PORT/v2, gRPC at HOST:GRPC_PORT                             Open Inference Protocol
+  http://HOST:PORT/docs                                                   all of it, in a browser
   http://HOST:PORT/readyz                                                 is it ready, or why not
   http://HOST:INTERNAL_PORT/metrics, /report                              for operators
 
@@ -86,6 +89,8 @@ def add_command(commands: "Commands") -> None:
         type=Path,
         help="JSON: a request, and what the model must answer to it before it is served (below)",
     )
+    add_adapter_option(parser)
+    add_optimize_options(parser)
     _add_code_options(parser)
     add_access_options(parser)
     parser.set_defaults(run=run)
@@ -112,16 +117,19 @@ def run(options: argparse.Namespace) -> None:
         CommandFailed: something is missing or in the way.
     """
     folder = check_folder(options.folder)
+    name = options.name or folder.name or "model"
     config = ServingConfig(
-        model_name=options.name or folder.name or "model",
+        model_name=name,
         model_path=str(folder),
         task=Task(options.task),
         format=Format(options.format),
         dtype=DType(options.dtype),
+        optimize=read_optimize(options),
         entrypoint=options.entrypoint,
         allow_code=options.allow_code,
         verify=read_verify(options.verify) if options.verify is not None else None,
         access=read_access(options),
+        adapters=read_adapters(options.adapters, model_name=name),
     )
     check_installed()
     for option in ("port", "grpc_port", "internal_port"):
@@ -230,6 +238,7 @@ def build_environment(
         "MODELYARD_GRPC_PORT": str(grpc_port),
         "MODELYARD_INTERNAL_PORT": str(internal_port),
         "MODELYARD_LOG_FORMAT": "text",
+        "MODELYARD_SUGGEST": "true",
         # Nobody balances over this process, so nobody needs time to notice its end.
         "MODELYARD_LAME_DUCK_SECONDS": "0",
         "MODELYARD_PARTING_SECONDS": "0",

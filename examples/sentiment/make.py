@@ -7,6 +7,7 @@ product: it knows short English opinions on everyday things.
 
 import argparse
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -106,6 +107,14 @@ def measure(model: PreTrainedModel, tokenizer: object, examples: Sequence[Exampl
     return right.count(True) / len(examples)
 
 
+def write_evaluation(examples: Sequence[Example]) -> str:
+    """Return what `spec.optimize` is measured by: requests, and their right answers."""
+    asked = [
+        {"request": {"text": ex.text}, "expect": {"label": LABELS[ex.label]}} for ex in examples
+    ]
+    return json.dumps(asked, indent=1)
+
+
 def main() -> None:
     """Train, measure and save."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -129,6 +138,7 @@ def main() -> None:
     accuracy = measure(model, tokenizer, held_out)
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
+    (out / "evaluation.json").write_text(write_evaluation(held_out))
     card = CARD.format(train=len(examples), test=len(held_out), accuracy=accuracy)
     (out / "README.md").write_text(card)
     # safetensors writes for the owner only, but a model is served by another user.

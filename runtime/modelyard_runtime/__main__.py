@@ -19,6 +19,7 @@ MODELYARD_FETCH says what, as JSON (the operator writes it):
   endpoint       the hub, default https://huggingface.co; a mirror must give sizes and hashes
   s3             endpoint, region: an S3 server where the Secret names none (default: AWS, in
                  us-east-1); ownEndpoints: false: no Secret may name another one
+  adapter        what clients call the LoRA adapter that this is; a model, if it is left out
   destination    the volume, default /download; the model becomes DESTINATION/model
   secretPath     folder with the files `token` and `host`, default /etc/modelyard/secret;
                  the token is sent to that host (default huggingface.co) and to no other.

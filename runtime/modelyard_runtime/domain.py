@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from modelyard_api.v1alpha1 import Task
+from modelyard_api.v1alpha1 import Optimization, Task
 
 FinishReason = Literal["stop", "length"]
 
@@ -24,6 +24,8 @@ class ModelInfo:
     parameters: int
     size_bytes: int
     context_tokens: int
+    adapters: tuple[str, ...] = ()
+    optimization: Optimization | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,13 @@ Prompt = str | tuple[int, ...] | tuple[Message, ...]
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """Continue `prompt` in `n` independent ways."""
+    """Continue `prompt` in `n` independent ways, with that adapter of the model, if any."""
 
     id: str
     prompt: Prompt
     sampling: Sampling
     n: int = 1
+    adapter: str = ""
 
 
 @dataclass(frozen=True, slots=True)

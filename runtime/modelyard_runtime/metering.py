@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 class Usage:
     """The account of one request.
 
-    `units` is for what tokens do not measure, by name: `items`, `pixels`, `audio_seconds`.
+    `units` is for what tokens do not measure, by name: `items`, `pixels`, `audio_seconds`. `model`
+    is the name that the request asked for; empty is the model's own.
     """
 
     owner: str = ""
+    model: str = ""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     units: dict[str, float] = field(default_factory=dict)

@@ -57,6 +57,12 @@ class Metrics:
         # Looked up once: a stream counts every chunk.
         self._prompt_tokens = self._tokens.labels("prompt")
         self._completion_tokens = self._tokens.labels("completion")
+        self._adapter_tokens = Counter(
+            Metric.ADAPTER_TOKENS_TOTAL,
+            "Of these tokens, those for an adapter of the model.",
+            ["adapter", "kind"],
+            registry=self.registry,
+        )
         self._request_seconds = Histogram(
             Metric.REQUEST_SECONDS,
             "From the arrival of a request to the last byte of its answer.",
@@ -100,13 +106,17 @@ class Metrics:
         self._requests.labels(str(code)).inc()
         self._request_seconds.observe(seconds)
 
-    def count_prompt_tokens(self, tokens: int) -> None:
+    def count_prompt_tokens(self, tokens: int, *, adapter: str = "") -> None:
         """Tokens of admitted input."""
         self._prompt_tokens.inc(tokens)
+        if adapter:
+            self._adapter_tokens.labels(adapter, "prompt").inc(tokens)
 
-    def count_completion_tokens(self, tokens: int) -> None:
+    def count_completion_tokens(self, tokens: int, *, adapter: str = "") -> None:
         """Tokens generated."""
         self._completion_tokens.inc(tokens)
+        if adapter:
+            self._adapter_tokens.labels(adapter, "completion").inc(tokens)
 
     def observe_first_token(self, seconds: float) -> None:
         """A generation has begun to answer."""

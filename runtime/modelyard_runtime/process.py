@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 import time
 from collections.abc import Awaitable, Callable
 
@@ -26,6 +27,7 @@ from modelyard_runtime.metrics import Metrics
 from modelyard_runtime.reporting import process_age_seconds
 from modelyard_runtime.server import build_app, build_internal_app
 from modelyard_runtime.settings import Settings
+from modelyard_runtime.suggesting import suggest
 from modelyard_runtime.verification import Plan, parse_plan
 from modelyard_runtime.warmup import warm_up
 
@@ -162,6 +164,10 @@ async def _open_model(
             "total_seconds": life.startup.total,
         },
     )
+    if settings.suggest:
+        port = public.http.port_number
+        command = suggest(engine, life.config, host=settings.host, port=port)
+        sys.stderr.write(f"\n  {command}\n\n" if command else "")
 
 
 async def _watch(life: Lifecycle) -> None:

@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from modelyard_runtime.errors import Overloaded, RequestFault
 from modelyard_runtime.middleware.access import CLIENT_LEFT
+from modelyard_runtime.protocols.documentation import routes as documentation
 from modelyard_runtime.protocols.open_inference import errors as open_inference
 from modelyard_runtime.protocols.open_inference import grpc_app
 from modelyard_runtime.protocols.openai import errors as openai
@@ -21,6 +22,7 @@ from modelyard_runtime.protocols.problem import Problem, problem_of
 
 _log = logging.getLogger(__name__)
 
+_LOGIN = 'Basic realm="any name, and an API key as the password", charset="UTF-8"'
 _OPENAI_PREFIX = "/v1/"
 _OPEN_INFERENCE = re.compile(r"/v2(/|$)")
 
@@ -40,12 +42,16 @@ async def refuse_crowd(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def refuse_stranger(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a request without a key that is in force; it is not told what was wrong with it."""
+    """Answer a request without a key that is in force; it is not told what was wrong with it.
+
+    A browser that opens the page of the API asks its user, if the answer is of this scheme.
+    """
+    is_page = scope["path"] == documentation.PAGE
     problem = Problem(
         status=http.HTTPStatus.UNAUTHORIZED,
         code="invalid_api_key",
         message="This needs an API key: send Authorization: Bearer KEY, or X-API-Key: KEY.",
-        headers={"www-authenticate": "Bearer"},
+        headers={"www-authenticate": _LOGIN if is_page else "Bearer"},
     )
     await _render(scope, problem)(scope, receive, send)
 

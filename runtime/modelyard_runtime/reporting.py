@@ -31,6 +31,8 @@ def build_report(life: Lifecycle) -> RuntimeReport:
             "size_bytes": info.size_bytes,
             "parameters": info.parameters,
             "context_tokens": info.context_tokens,
+            "optimization": info.optimization,
+            "adapters": info.adapters,
         }
     )
 

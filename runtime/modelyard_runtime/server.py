@@ -1,14 +1,12 @@
 """The two applications: what clients reach, and what only the platform does."""
 
-from typing import Any
-
 from fastapi import APIRouter, FastAPI
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from modelyard_runtime.access.key_folder import KeyFolder
 from modelyard_runtime.accounts.bookkeeping import Bookkeeper
-from modelyard_runtime.describing import ROUTES, describe
+from modelyard_runtime.describing import ROUTES, Documents
 from modelyard_runtime.lifecycle import Lifecycle
 from modelyard_runtime.metrics import Metrics
 from modelyard_runtime.middleware.access import Access
@@ -20,6 +18,8 @@ from modelyard_runtime.middleware.farewell import Farewell
 from modelyard_runtime.middleware.request_id import RequestId
 from modelyard_runtime.middleware.unforeseen import Unforeseen
 from modelyard_runtime.protocols import health
+from modelyard_runtime.protocols.documentation import routes as documentation
+from modelyard_runtime.protocols.explain import routes as explain
 from modelyard_runtime.protocols.open_inference import routes as open_inference
 from modelyard_runtime.protocols.open_inference.grpc_app import ByProtocol, GrpcApp
 from modelyard_runtime.protocols.open_inference.inference import build_inference
@@ -48,15 +48,17 @@ def build_app(
     service = InferenceService(life, metrics, routes=ROUTES)
     inference = build_inference(life, service, SPECS)
     api = _new_api("Modelyard runtime")
+    documents = Documents(api, life, needs_key=keys is not None)
     for router in (
         openai.build_router(service),
         predict.build_router(service),
         rerank.build_router(service),
+        explain.build_router(service),
         open_inference.build_router(inference),
         health.build_router(life),
+        documentation.build_router(documents.render),
     ):
         api.include_router(router)
-    api.openapi = lambda: _describe(api, life)  # type: ignore[method-assign]  # FastAPI's documented way
 
     # The innermost first. FastAPI's own `add_middleware` would put these inside of its handler of
     # unforeseen errors, whose answers would then miss their id and their line in the log.
@@ -73,7 +75,12 @@ def build_app(
     if keys is not None:
         # Before the bound on requests inside: who has no key takes no place of those who have.
         app = Authentication(
-            app, find_owner=keys.find_owner, exempt=health.PATHS, refuse=refuse_stranger
+            app,
+            find_owner=keys.find_owner,
+            find_reader=keys.find_reader,
+            pages=documentation.PATHS,
+            exempt=health.PATHS,
+            refuse=refuse_stranger,
         )
     if bookkeeper is not None:
         app = Accounting(app, life=life, note=bookkeeper.note, exempt=health.PATHS)
@@ -108,6 +115,7 @@ def _new_api(title: str) -> FastAPI:
     api = FastAPI(
         title=title,
         # FastAPI's pages for /docs and /redoc come from a CDN, which a cluster need not reach.
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -123,13 +131,3 @@ def _limit_body(life: Lifecycle, settings: Settings) -> int:
     if engine is not None and SPECS[engine.info.task].media is not None:
         return max(settings.max_body_bytes, settings.max_media_bytes)
     return settings.max_body_bytes
-
-
-def _describe(api: FastAPI, life: Lifecycle) -> dict[str, Any]:
-    """Return the OpenAPI document; until the model is loaded, of all that a model might do."""
-    engine = life.engine
-    if engine is None:
-        return describe(api, None)
-    if api.openapi_schema is None:
-        api.openapi_schema = describe(api, engine.info.task)
-    return api.openapi_schema

@@ -21,6 +21,7 @@ from modelyard_runtime.interleaving import interleave
 from modelyard_runtime.lifecycle import Lifecycle
 from modelyard_runtime.metering import current_usage
 from modelyard_runtime.metrics import Metrics
+from modelyard_runtime.tasks.attribution import EXPLAINED, ToExplain
 
 
 class Answer:
@@ -34,11 +35,13 @@ class Answer:
         generations: Sequence[Generation],
         *,
         choices_each: int,
+        adapter: str,
         metrics: Metrics,
         clock: Callable[[], float],
     ) -> None:
         self.prompt_tokens = sum(generation.prompt_tokens for generation in generations)
         self.completion_tokens = 0
+        self._adapter = adapter
         self._generations = generations
         self._choices_each = choices_each
         self._metrics = metrics
@@ -46,6 +49,7 @@ class Answer:
         self._admitted_at = clock()
         self._usage = current_usage()
         self._usage.add(prompt_tokens=self.prompt_tokens)
+        metrics.count_prompt_tokens(self.prompt_tokens, adapter=adapter)
 
     async def chunks(self) -> AsyncGenerator[Chunk, None]:
         """Yield every chunk as it comes."""
@@ -56,7 +60,7 @@ class Answer:
                     self._metrics.observe_first_token(self._clock() - self._admitted_at)
                     is_first = False
                 self.completion_tokens += chunk.tokens
-                self._metrics.count_completion_tokens(chunk.tokens)
+                self._metrics.count_completion_tokens(chunk.tokens, adapter=self._adapter)
                 self._usage.add(completion_tokens=chunk.tokens)
                 yield chunk
 
@@ -93,6 +97,11 @@ class InferenceService:
         return self._life.config.model_name
 
     @property
+    def adapter_names(self) -> tuple[str, ...]:
+        """What clients call the adapters of the model."""
+        return tuple(adapter.name for adapter in self._life.config.adapters)
+
+    @property
     def task(self) -> Task:
         """What the model does.
 
@@ -112,12 +121,13 @@ class InferenceService:
 
     @property
     def signature(self) -> Signature | None:
-        """The tensors of a model that takes tensors; None where it does not.
+        """The tensors of a `predict` model that takes tensors; None where it takes any JSON.
 
         Raises:
+            NotSupported: the model does another task than `predict`.
             Unavailable: no requests are taken now.
         """
-        return getattr(self._open_engine(), "signature", None)
+        return cast(BatchEngine, self._engine_for(Task.PREDICT)).signature
 
     def check_task(self, task: Task) -> None:
         """Refuse what the model does not do.
@@ -128,22 +138,36 @@ class InferenceService:
         self._engine_for(task)
 
     def check_model(self, name: str) -> None:
-        """Refuse another model's name.
+        """Refuse a name that is neither this model's nor an adapter's; use goes to its account.
 
         Raises:
-            UnknownModel: it is not this model's.
+            UnknownModel: it is another model's.
         """
-        if name != self.model_name:
+        adapters = self.adapter_names
+        if name != self.model_name and name not in adapters:
+            others = f", with the adapters {', '.join(adapters)}" if adapters else ""
             raise UnknownModel(
-                f"The model {name!r} is not served here; this is {self.model_name!r}.",
+                f"The model {name!r} is not served here; this is {self.model_name!r}{others}.",
                 param="model",
             )
+        current_usage().model = name
+
+    def find_adapter(self, name: str | None) -> str:
+        """Return the adapter that a request means by this name, nothing for the model's own.
+
+        Raises:
+            UnknownModel: it is another model's.
+        """
+        if name is None:
+            return ""
+        self.check_model(name)
+        return "" if name == self.model_name else name
 
     @asynccontextmanager
     async def generate(self, requests: Sequence[GenerateRequest]) -> AsyncIterator[Answer]:
         """Admit all of the requests or none; leaving gives up what is not finished.
 
-        All requests ask for the same number of choices.
+        All requests ask for the same number of choices, and for the same adapter or none.
         """
         engine = cast(GenerationEngine, self._engine_for(Task.TEXT_GENERATION))
         async with AsyncExitStack() as stack:
@@ -155,20 +179,20 @@ class InferenceService:
             answer = Answer(
                 generations,
                 choices_each=requests[0].n,
+                adapter=requests[0].adapter,
                 metrics=self._metrics,
                 clock=self._clock,
             )
-            self._metrics.count_prompt_tokens(answer.prompt_tokens)
             yield answer
 
-    async def run(self, task: Task, items: Sequence[Any]) -> list[Any]:
+    async def run(self, task: Task, items: Sequence[Any], *, adapter: str = "") -> list[Any]:
         """Return the result of each item, in order; the task says what both are.
 
         Raises:
             NotSupported: the model does another task.
         """
         if task is Task.TEXT_GENERATION:
-            return await self._continue(items)
+            return await self._continue(items, adapter)
         engine = cast(BatchEngine, self._engine_for(task))
         results = await engine.run(items)
         tokens = sum(result.tokens for result in results)
@@ -181,9 +205,47 @@ class InferenceService:
         )
         return results
 
-    async def _continue(self, items: Sequence[GenerateRequest]) -> list[Continuation]:
+    def check_explained(self) -> Task:
+        """Return the model's task, if its answers can be explained.
+
+        Raises:
+            NotSupported: they cannot; it says why.
+        """
+        engine = self._open_engine()
+        task = engine.info.task
+        if task not in EXPLAINED:
+            able = " and ".join(task.value for task in EXPLAINED)
+            raise NotSupported(
+                f"The model {self.model_name!r} does {task.value}, and only answers of {able} can "
+                f"be explained; it is served at {', '.join(self._routes[task])}."
+            )
+        why = cast(BatchEngine, engine).unexplained
+        if why:
+            raise NotSupported(why, code="not_explainable")
+        return task
+
+    async def explain(self, item: Any, *, label: str, steps: int) -> Any:
+        """Return which parts of an item a score comes from; no label is the best one.
+
+        Raises:
+            NotSupported: answers of this model cannot be explained.
+        """
+        engine = cast(BatchEngine, self._engine_for(self.check_explained()))
+        if not label:
+            (answer,) = await engine.run([item])
+            label = next(iter(answer.scores))
+        (explained,) = await engine.run([ToExplain(item, label, steps)])
+        self._metrics.count_prompt_tokens(explained.tokens)
+        current_usage().add(
+            prompt_tokens=explained.tokens, units={"items": 1, "explanation_steps": steps}
+        )
+        return explained
+
+    async def _continue(self, items: Sequence[GenerateRequest], adapter: str) -> list[Continuation]:
         name = uuid.uuid4().hex
-        requests = [replace(item, id=f"{name}-{i}") for i, item in enumerate(items)]
+        requests = [
+            replace(item, id=f"{name}-{i}", adapter=adapter) for i, item in enumerate(items)
+        ]
         texts = ["" for _ in requests]
         tokens = [0 for _ in requests]
         async with self.generate(requests) as answer, aclosing(answer.chunks()) as chunks:

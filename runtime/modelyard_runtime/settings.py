@@ -38,6 +38,8 @@ class Settings(BaseModel):
     #: How long a stopping process still takes new requests, for clients and proxies to notice.
     lame_duck_seconds: Annotated[float, Field(ge=0, le=60)] = 1.0
     parting_seconds: Annotated[float, Field(ge=0, le=60)] = 3.0
+    #: Once the model is ready, write a request that it answers, for a person at a terminal.
+    suggest: bool = False
     #: This pod's revision, for usage records. The pod's own label tells it (REVISION_VARIABLE).
     revision: str = ""
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from modelyard_api.fetch import is_digest
 from modelyard_api.meta import Condition, Reason
-from modelyard_api.v1alpha1 import HistoryEntry, Revision, ScalingMode, Spec
+from modelyard_api.v1alpha1 import HistoryEntry, Optimization, Revision, ScalingMode, Spec
 from modelyard_cli.plugin.headline import Headline
 from modelyard_cli.plugin.model import Model
 from modelyard_cli.plugin.text import align, clean, clip, read_time, tell_age, wrap
@@ -125,6 +125,17 @@ def tell_device(model: Model, columns: int) -> Iterator[str]:
     text = ", ".join(part for part in told if part)
     if text:
         yield from wrap(text, columns, first=_IN, later=_IN)
+    if facts.optimization is not None:
+        yield from wrap(_tell_optimization(facts.optimization), columns, first=_IN, later=_IN)
+
+
+def _tell_optimization(done: Optimization) -> str:
+    share = done.after.size_bytes / done.before.size_bytes
+    times = f"{done.before.milliseconds:.1f} → {done.after.milliseconds:.1f} ms"
+    return (
+        f"{clean(done.steps)}: {share:.0%} of its size, {times} for one example, "
+        f"{done.agreement:.1%} of {done.examples} answers as before"
+    )
 
 
 def _tell_revision(revision: str) -> str:

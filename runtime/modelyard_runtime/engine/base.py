@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from modelyard_runtime.domain import Chunk, GenerateRequest, ModelInfo
+from modelyard_runtime.domain import Chunk, GenerateRequest, ModelInfo, Signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,11 @@ class Engine(Protocol):
 class GenerationEngine(Engine, Protocol):
     """Continues texts."""
 
+    @property
+    def takes_chats(self) -> bool:
+        """Whether the model has a template that makes a text of messages."""
+        ...
+
     async def submit(self, request: GenerateRequest) -> Generation:
         """Admit a request.
 
@@ -63,6 +68,16 @@ class GenerationEngine(Engine, Protocol):
 
 class BatchEngine(Engine, Protocol):
     """Answers each item in one go. What items and results are, the model's task says."""
+
+    @property
+    def signature(self) -> Signature | None:
+        """The tensors of a model that takes tensors by name; None where the task says it all."""
+        ...
+
+    @property
+    def unexplained(self) -> str:
+        """Why answers cannot be explained; empty where items may be `attribution.ToExplain`."""
+        ...
 
     def sample(self) -> Any:
         """Return a small item that any model of this kind can answer."""

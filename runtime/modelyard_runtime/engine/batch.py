@@ -30,9 +30,9 @@ Item = TypeVar("Item", bound=Sized)
 
 
 def form_batch(waiting: Sequence[Item], limits: BatchLimits) -> list[Item]:
-    """Return the next batch of `waiting`, which is in order of arrival; empty if nothing waits.
+    """Return the next batch of `waiting`, in the order of turns; empty if nothing waits.
 
-    The oldest input is always in it, so nobody starves; around it come the inputs closest to its
+    The first input is always in it, so nobody starves; around it come the inputs closest to its
     length, so that little is padded. An input longer than the limit makes a batch of its own.
     """
     if not waiting:

@@ -77,6 +77,7 @@ class BatchCore:
         self._model = model
         self._limits = limits
         self._loop = loop
+        #: The first of them is computed next.
         self._waiting: list[Place] = []
 
     def accept(self, command: Run | Drop) -> None:
@@ -97,7 +98,11 @@ class BatchCore:
         """Compute one batch. What makes it fail ends its own request, not the engine."""
         batch = form_batch(self._waiting, self._limits)
         chosen = set(map(id, batch))
-        self._waiting = [place for place in self._waiting if id(place) not in chosen]
+        served = self._waiting[0].job
+        left = [place for place in self._waiting if id(place) not in chosen]
+        # Requests take turns: who asks for a little does not wait for all the rows of who asks for
+        # much, and the other way about.
+        self._waiting = sorted(left, key=lambda place: place.job is served)
         for place in batch:
             place.job.running = True
         error = self._compute(batch)

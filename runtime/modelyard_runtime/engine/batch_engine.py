@@ -60,14 +60,23 @@ class QueueingEngine:
     """Answers many items in each step of the model."""
 
     def __init__(
-        self, worker: Worker[Run | Drop], info: ModelInfo, backend: Backend, capacity: Capacity
+        self,
+        worker: Worker[Run | Drop],
+        info: ModelInfo,
+        backend: Backend,
+        capacity: Capacity,
+        *,
+        signature: Signature | None = None,
+        unexplained: str = "It is served in a form that has no gradients.",
     ) -> None:
         self.info = info
         self.abandoned = 0
         #: Requests whose items are being prepared, or wait for that: pictures take a while.
         self.unprepared = 0
         #: Of models that take tensors by name; None where a task says what goes in.
-        self.signature: Signature | None = getattr(backend, "signature", None)
+        self.signature = signature
+        #: Why its answers cannot be explained; empty where they can.
+        self.unexplained = unexplained
         self.sample = backend.sample
         self._worker = worker
         self._backend = backend

@@ -30,6 +30,11 @@ _NEWEST_WEIGHT = 0.2
 class Prompts(Protocol):
     """Turns prompts into tokens; called off the event loop and off the engine's thread."""
 
+    @property
+    def takes_chats(self) -> bool:
+        """Whether messages can be made a text."""
+        ...
+
     def encode(self, prompt: Prompt) -> list[int]:
         """Return the tokens.
 
@@ -126,6 +131,11 @@ class ContinuousEngine:
         """False once the thread that owns the model has ended or hangs."""
         return self._worker.alive
 
+    @property
+    def takes_chats(self) -> bool:
+        """Whether the model has a template that makes a text of messages."""
+        return self._prompts.takes_chats
+
     async def submit(self, request: GenerateRequest) -> Stream:
         """Admit a request; see GenerationEngine.submit."""
         self._refuse_overload(request.n)
@@ -205,4 +215,5 @@ class ContinuousEngine:
             sampling=request.sampling,
             max_new_tokens=bound_new_tokens(len(tokens), context, request.sampling.max_tokens),
             mailbox=asyncio.Queue(),
+            adapter=request.adapter,
         )

@@ -25,6 +25,7 @@ class Job:
     sampling: Sampling
     max_new_tokens: int
     mailbox: "asyncio.Queue[Any]"
+    adapter: str = ""
     running: bool = False
     rows: "list[Row[Job]]" = field(default_factory=list)
 

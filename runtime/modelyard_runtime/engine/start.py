@@ -11,7 +11,9 @@ from modelyard_api.v1alpha1 import Task
 from modelyard_runtime.capacity import Capacity
 from modelyard_runtime.engine.base import BatchEngine, GenerationEngine
 from modelyard_runtime.engine.worker import Core, Worker
-from modelyard_runtime.loading.combinations import check_combination
+from modelyard_runtime.loading.adapter_vetting import vet_adapters
+from modelyard_runtime.loading.combinations import check_adapters, check_combination, check_optimize
+from modelyard_runtime.loading.compiler import find_compiler
 from modelyard_runtime.loading.detection import detect
 from modelyard_runtime.loading.faults import translated_load_errors
 from modelyard_runtime.loading.memory import require_library_memory
@@ -26,6 +28,7 @@ Built = tuple[Core[Any], Callable[[Worker[Any]], AnyEngine]]
 # What builds the engine around a loaded model; imported on use, since it imports torch.
 _BUILD_GENERATION = "modelyard_runtime.engine.backends.builders:build_generation"
 _BUILD_BATCH = "modelyard_runtime.engine.backends.builders:build_batch"
+_OPTIMIZE = "modelyard_runtime.engine.backends.optimizing:optimize"
 # A thread that has done its share of an operation sleeps until the next instead of spinning. On a
 # machine to itself spinning is a fifth faster; beside other busy processes, which is how pods
 # live, the spinning threads take the processor from those still at work, and a step took 500 ms
@@ -65,12 +68,22 @@ def _build(config: ServingConfig, capacity: Capacity, loop: asyncio.AbstractEven
     folder = vet_folder(Path(config.model_path), form=config.format, entrypoint=config.entrypoint)
     detected = detect(folder, config.task, config.format, config.entrypoint)
     check_combination(detected, config.dtype, allow_code=config.allow_code)
+    names = [adapter.name for adapter in config.adapters]
+    check_adapters(detected, config.model_name, names, config.optimize)
+    check_optimize(detected, config.optimize)
+    if config.optimize.compile:
+        # Read when torch is imported.
+        os.environ.update(find_compiler(os.environ))
     vet_program(folder, detected, capacity.memory_bytes)
-    wanted = Wanted(folder, detected, config.dtype, capacity.memory_bytes, config.device)
+    adapters = vet_adapters(config.adapters)
+    memory_bytes = capacity.memory_bytes
+    wanted = Wanted(folder, detected, config.dtype, memory_bytes, config.device, adapters)
     require_library_memory(capacity.memory_bytes)
     with translated_load_errors():
         import_function(_PREPARE)(capacity.threads)
         loaded = import_function(LOADERS[detected.format])(wanted)
+        if config.optimize.steps:
+            loaded = import_function(_OPTIMIZE)(loaded, config.optimize)
         generates = detected.task is Task.TEXT_GENERATION
         build = import_function(_BUILD_GENERATION if generates else _BUILD_BATCH)
         built: Built = build(loaded, config.model_name, capacity, loop)

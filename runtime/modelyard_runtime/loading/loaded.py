@@ -9,7 +9,7 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from modelyard_api.meta import Reason
-from modelyard_api.v1alpha1 import DType
+from modelyard_api.v1alpha1 import DType, Optimization
 from modelyard_runtime.domain import ModelInfo
 from modelyard_runtime.errors import CannotStart
 from modelyard_runtime.loading.memory import read_resident_bytes, require_memory
@@ -32,7 +32,9 @@ class Loaded:
     wanted: Wanted
     dtype: torch.dtype
     parameters: int
+    size_bytes: int
     processor: Any = None
+    optimization: Optimization | None = None
 
     @classmethod
     def of(
@@ -51,7 +53,8 @@ class Loaded:
         parameters = sum(parameter.numel() for parameter in module.parameters())
         if device.type == "cpu":
             pack_linear_layers(model, spare_bytes=wanted.memory_bytes - read_resident_bytes())
-        return cls(model, tokenizer, wanted, dtype, parameters, processor)
+        size_bytes = parameters * dtype.itemsize
+        return cls(model, tokenizer, wanted, dtype, parameters, size_bytes, processor)
 
     @property
     def device_type(self) -> str:
@@ -67,8 +70,9 @@ class Loaded:
             device=describe_device(self.model.device),
             dtype=str(self.dtype).removeprefix("torch."),
             parameters=self.parameters,
-            size_bytes=self.parameters * self.dtype.itemsize,
+            size_bytes=self.size_bytes,
             context_tokens=context_tokens,
+            optimization=self.optimization,
         )
 
 

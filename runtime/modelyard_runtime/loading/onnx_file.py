@@ -44,7 +44,7 @@ def load(wanted: Wanted) -> LoadedProgram:
         limit_bytes=wanted.memory_bytes,
     )
     provider = _choose_provider(wanted.device)
-    session = onnxruntime.InferenceSession(path, _build_options(), providers=[provider])
+    session = onnxruntime.InferenceSession(path, build_options(), providers=[provider])
     device = wanted.device or "cpu"
     return LoadedProgram(
         wanted,
@@ -69,9 +69,10 @@ def _choose_provider(device: str) -> str:
     return provider
 
 
-def _build_options() -> onnxruntime.SessionOptions:
+def build_options() -> onnxruntime.SessionOptions:
+    """Return how onnxruntime is to compute beside others, on the threads that torch was given."""
     options = onnxruntime.SessionOptions()
-    # As many as torch was given: the pod's own share of the machine.
+    # The pod's own share of the machine.
     options.intra_op_num_threads = torch.get_num_threads()
     options.inter_op_num_threads = 1
     # Waiting threads that spin take the processor from other pods.

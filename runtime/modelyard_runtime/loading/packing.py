@@ -8,6 +8,7 @@ the time, that of 4 rows a third (measured on two cores, 1536 x 576).
 import ctypes
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import torch
 from torch import nn
@@ -35,18 +36,49 @@ class PackedLinear(nn.Module):
         each time costs more than packing saves.
         """
         if self._dense is None:
-            self._dense = self._packed.to_dense()
+            # What is made for inference only could take no part in a gradient later.
+            with torch.inference_mode(mode=False):
+                self._dense = self._packed.to_dense()
             self._packed = None
         return self._dense
+
+    def to_dense(self) -> torch.Tensor:
+        """Return the plain weight, and stay packed."""
+        return self._packed.to_dense() if self._dense is None else self._dense
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """Multiply with the weight."""
         if self._dense is not None:
             return nn.functional.linear(states, self._dense, self.bias)
-        product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(  # noqa: SLF001
-            states, self._packed, self.bias, "none", [], ""
-        )
-        return product
+        if states.requires_grad and torch.is_grad_enabled():
+            return _Product.apply(states, self._packed, self.bias)  # type: ignore[no-any-return]
+        return _multiply(states, self._packed, self.bias)
+
+
+class _Product(torch.autograd.Function):
+    """The same product, with a gradient of the states; the weight and the bias have none."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, states: torch.Tensor, packed: torch.Tensor, bias: torch.Tensor | None
+    ) -> torch.Tensor:
+        # Of the layer, not of this call: nothing is kept for the way back but a reference.
+        ctx.packed = packed
+        return _multiply(states, packed, bias)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        # Made anew each time: kept, it would take as much memory as the model once more.
+        return gradients[0] @ ctx.packed.to_dense(), None, None
+
+
+def _multiply(
+    states: torch.Tensor, packed: torch.Tensor, bias: torch.Tensor | None
+) -> torch.Tensor:
+    product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(  # noqa: SLF001
+        states, packed, bias, "none", [], ""
+    )
+    return product
 
 
 def pack_linear_layers(model: nn.Module, *, spare_bytes: int) -> None:
@@ -71,8 +103,41 @@ def pack_linear_layers(model: nn.Module, *, spare_bytes: int) -> None:
         del linear, weight
         if freed > _TRIM_EVERY_BYTES:
             freed = 0
-            _return_freed_memory()
-    _return_freed_memory()
+            return_freed_memory()
+    return_freed_memory()
+
+
+def unpack_linear_layers(model: Any) -> None:
+    """Put plain layers back: what traces a model knows nothing of packed ones.
+
+    A weight that the table of words has as well is shared with it again.
+    """
+    table = _find_table(model)
+    for parent in list(model.modules()):
+        for name, layer in list(parent.named_children()):
+            if isinstance(layer, PackedLinear):
+                setattr(parent, name, _unpack(layer, table))
+    return_freed_memory()
+
+
+def _unpack(layer: PackedLinear, table: nn.Parameter | None) -> nn.Linear:
+    with torch.inference_mode(mode=False):
+        weight = layer.to_dense()
+    plain = nn.Linear(layer.in_features, layer.out_features, device="meta")
+    if table is not None and table.shape == weight.shape and torch.equal(table, weight):
+        plain.weight = table
+    else:
+        plain.weight = nn.Parameter(weight, requires_grad=False)
+    plain.bias = layer.bias
+    return plain.eval()
+
+
+def _find_table(model: Any) -> nn.Parameter | None:
+    with suppress(NotImplementedError):
+        table = model.get_input_embeddings()
+        weight: Any = table.weight if type(table) is nn.Embedding else None
+        return weight  # type: ignore[no-any-return]
+    return None
 
 
 def can_pack() -> bool:
@@ -97,7 +162,8 @@ def _find_linear_layers(model: nn.Module) -> Iterator[tuple[nn.Module, str]]:
                 yield parent, name
 
 
-def _return_freed_memory() -> None:
+def return_freed_memory() -> None:
+    """Give the operating system back what the allocator holds."""
     # The allocator keeps what is freed for later, and the aligned packed weights do not fit into
     # the gaps of the plain ones: without this the process holds the weights twice.
     with suppress(AttributeError, OSError):

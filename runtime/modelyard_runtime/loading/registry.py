@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelyard_api.v1alpha1 import DType, Format
+from modelyard_runtime.loading.adapter_vetting import Adapter
 from modelyard_runtime.loading.detection import Detected
 from modelyard_runtime.loading.folder import ModelFolder
 
@@ -30,6 +31,7 @@ class Wanted:
     memory_bytes: int
     device: str = ""
     """The kind of device it must be (`cuda`); empty takes what there is."""
+    adapters: tuple[Adapter, ...] = ()
 
 
 def import_function(name: str) -> Callable[..., Any]:

@@ -2,7 +2,9 @@
 
 import json
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,16 @@ class DamagedHeader(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Names of the tensors, the length the file must have, and the number type of most weights."""
+    """Names of the tensors, the length the file must have, and the number type of most weights.
+
+    `shapes` has the dimensions of each tensor.
+    """
 
     tensors: frozenset[str]
     expected_bytes: int
     parameters: int
     dtype: str
+    shapes: Mapping[str, tuple[int, ...]]
 
 
 def read_header(path: Path) -> Header:
@@ -51,6 +57,7 @@ def read_header(path: Path) -> Header:
 def _summarise(entries: dict[str, Any], data_start: int) -> Header:
     end = 0
     sizes: dict[str, int] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     parameters = 0
     for name, entry in entries.items():
         if name == "__metadata__":
@@ -59,12 +66,10 @@ def _summarise(entries: dict[str, Any], data_start: int) -> Header:
         if begin < 0 or stop < begin:
             raise ValueError(f"offsets of tensor {name!r}")
         end = max(end, stop)
-        count = 1
-        for dimension in entry["shape"]:
-            count *= int(dimension)
+        shapes[name] = tuple(int(dimension) for dimension in entry["shape"])
+        count = prod(shapes[name])
         parameters += count
         dtype = str(entry["dtype"])
         sizes[dtype] = sizes.get(dtype, 0) + count
     most = max(sizes, key=lambda dtype: sizes[dtype], default="")
-    names = frozenset(entries) - {"__metadata__"}
-    return Header(names, data_start + end, parameters, most)
+    return Header(frozenset(shapes), data_start + end, parameters, most, shapes)

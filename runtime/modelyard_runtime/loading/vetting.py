@@ -68,6 +68,23 @@ def vet_folder(path: Path, *, form: Format = Format.AUTO, entrypoint: str = "") 
     return folder
 
 
+def vet_safetensors(path: Path, name: str) -> safetensors_header.Header:
+    """Read the header of a file of a folder.
+
+    Raises:
+        CannotStart: ModelUnsafe, it is a pickle; ModelFileCorrupt, it is damaged.
+    """
+    _refuse_pickle(path, name)
+    try:
+        header = safetensors_header.read_header(path / name)
+    except safetensors_header.DamagedHeader as error:
+        raise _damaged(path, name, str(error)) from error
+    actual = (path / name).stat().st_size
+    if actual != header.expected_bytes:
+        raise _wrong_length(name, header.expected_bytes, actual)
+    return header
+
+
 def _list_names(path: Path) -> tuple[str, ...]:
     if not path.is_dir():
         what = "is not a folder" if path.exists() else "does not exist"
@@ -182,20 +199,7 @@ def _refuse_pickle(path: Path, name: str) -> None:
 
 
 def _check_safetensors(path: Path, names: tuple[str, ...]) -> dict[str, safetensors_header.Header]:
-    headers = {}
-    for name in names:
-        if not name.endswith(".safetensors"):
-            continue
-        _refuse_pickle(path, name)
-        try:
-            header = safetensors_header.read_header(path / name)
-        except safetensors_header.DamagedHeader as error:
-            raise _damaged(path, name, str(error)) from error
-        actual = (path / name).stat().st_size
-        if actual != header.expected_bytes:
-            raise _wrong_length(name, header.expected_bytes, actual)
-        headers[name] = header
-    return headers
+    return {name: vet_safetensors(path, name) for name in names if name.endswith(".safetensors")}
 
 
 def _check_ggufs(path: Path, names: tuple[str, ...]) -> dict[str, gguf_header.Header]:

@@ -13,7 +13,7 @@ from modelyard_runtime.lifecycle import Lifecycle
 from modelyard_runtime.logs import current_request_id
 from modelyard_runtime.metering import Usage, open_usage
 from modelyard_runtime.middleware.access import CLIENT_LEFT
-from modelyard_runtime.middleware.authentication import is_probe
+from modelyard_runtime.middleware.authentication import is_look_at
 
 _EVENT_STREAM = "text/event-stream"
 
@@ -38,7 +38,7 @@ class Accounting:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
-        if scope["type"] != "http" or is_probe(scope, self._exempt):
+        if scope["type"] != "http" or is_look_at(scope, self._exempt):
             await self._app(scope, receive, send)
             return
         usage = open_usage()
@@ -54,7 +54,7 @@ class Accounting:
         return Exchange(
             time=datetime.now(UTC).isoformat(timespec="milliseconds"),
             request_id=current_request_id.get(),
-            model=self._life.config.model_name,
+            model=usage.model or self._life.config.model_name,
             task=engine.info.task.value if engine is not None else "",
             method=scope["method"],
             path=scope["path"],

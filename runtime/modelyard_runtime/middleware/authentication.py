@@ -14,25 +14,38 @@ _CLOSED = 1008
 
 
 class Authentication:
-    """Refuses by default, before a body is read: also what has no route or no such method."""
+    """Refuses by default, before a body is read: also what has no route or no such method.
+
+    `find_reader` finds who may read one of the `pages`, which browsers open by their address.
+    """
 
     def __init__(
-        self, app: ASGIApp, *, find_owner: FindOwner, exempt: Collection[str], refuse: Refuse
+        self,
+        app: ASGIApp,
+        *,
+        find_owner: FindOwner,
+        find_reader: FindOwner,
+        pages: Collection[str],
+        exempt: Collection[str],
+        refuse: Refuse,
     ) -> None:
         self._app = app
         self._find_owner = find_owner
+        self._find_reader = find_reader
+        self._pages = pages
         self._exempt = exempt
         self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on if it has a key."""
-        if scope["type"] == "lifespan" or is_probe(scope, self._exempt):
+        if scope["type"] == "lifespan" or is_look_at(scope, self._exempt):
             await self._app(scope, receive, send)
             return
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": _CLOSED})
             return
-        owner = self._find_owner(scope["headers"])
+        find = self._find_reader if is_look_at(scope, self._pages) else self._find_owner
+        owner = find(scope["headers"])
         if owner is None:
             await self._refuse(scope, receive, send)
             return
@@ -40,8 +53,8 @@ class Authentication:
         await self._app(scope, receive, send)
 
 
-def is_probe(scope: Scope, paths: Collection[str]) -> bool:
-    """Whether a request is one of these, to the letter: no escapes, no other method."""
+def is_look_at(scope: Scope, paths: Collection[str]) -> bool:
+    """Whether a request looks at one of these, to the letter: no escapes, no other method."""
     return (
         scope["type"] == "http"
         and scope["method"] in {"GET", "HEAD"}

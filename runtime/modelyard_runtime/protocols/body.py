@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from modelyard_runtime.schema import Body, explain
 
+JSON = "application/json"
 SCHEMA_REFERENCE = "#/components/schemas/{model}"
 
 _JSON = re.compile(r"application/([\w.+-]+\+)?json\s*(;|$)", re.IGNORECASE)
@@ -59,4 +60,4 @@ def describe_body(
     }
     if example is not None:
         content["example"] = example
-    return {"requestBody": {"required": is_required, "content": {"application/json": content}}}
+    return {"requestBody": {"required": is_required, "content": {JSON: content}}}

@@ -53,13 +53,17 @@ async def read_media_body(request: Request, schema: type[AnyBody], media: Media)
 async def read_form(request: Request, schema: type[AnyBody], file_field: str) -> AnyBody:
     """Return a multipart form as the schema has it; `file_field` is the one part with a file.
 
+    An empty field that may be left out counts as left out.
+
     Raises:
         HTTPException: 415, it is no form; 403, a web page of another origin sent it.
         InvalidRequest: it is no valid form, has not one file, or not the schema's fields.
     """
-    if _kind_of(request) != FORM:
+    if not is_form(request):
         raise HTTPException(415, f"Send a form, with Content-Type: {FORM}; boundary=….")
     _refuse_strange_page(request)
+    fields = schema.model_fields.items()
+    optional = {field.alias or name for name, field in fields if not field.is_required()}
     values: dict[str, Any] = {}
     for part in await read_parts(request.headers["content-type"], request.stream()):
         if part.is_file and part.name != file_field:
@@ -67,9 +71,16 @@ async def read_form(request: Request, schema: type[AnyBody], file_field: str) ->
                 f"The file came in the part {part.name!r}; its part is {file_field!r}.",
                 param=file_field,
             )
+        if part.name in optional and not part.is_file and not part.data:
+            continue  # browsers send what was not filled in, too
         value = bytes(part.data) if part.is_file else _decode(part)
         _add(values, part.name, value)
     return _validate(schema, values)
+
+
+def is_form(request: Request) -> bool:
+    """Whether the body is declared as a form that may hold files."""
+    return _kind_of(request) == FORM
 
 
 def describe_media(schema: type[Body], media: Media, *, example: Any = None) -> dict[str, Any]:
@@ -88,6 +99,10 @@ def describe_form(schema: type[Body], file_field: str) -> dict[str, Any]:
     properties[file_field] = {"type": "string", "format": "binary"}
     required = [name for name, field in schema.model_fields.items() if field.is_required()]
     form = {"type": "object", "properties": properties, "required": required}
+    for name, described in properties.items():
+        # Swagger UI sends what it makes up for a field, unless that is nothing.
+        if name not in required and described.get("default") is None:
+            described["example"] = ""
     return {"requestBody": {"required": True, "content": {FORM: {"schema": form}}}}
 
 

@@ -9,9 +9,11 @@ from typing_extensions import TypedDict
 
 from modelyard_api.v1alpha1 import Task
 from modelyard_runtime.schema import Body
-from modelyard_runtime.tasks.spec import TaskSpec, Texts, join_answers, split_texts
+from modelyard_runtime.tasks.spec import Example, TaskSpec, Texts, join_answers, split_texts
 
 MAX_CANDIDATES = 100
+#: BERT's.
+_MASK = "[MASK]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +89,19 @@ def _to_candidate(candidate: Candidate) -> FilledMask:
     return filled
 
 
+def fit_example(example: Example, sample: Gap) -> Example:
+    """Return the example with the model's own mask, which is all that the sample has."""
+    return {**example, "text": example["text"].replace(_MASK, sample.text)}
+
+
 SPEC = TaskSpec(
     task=Task.FILL_MASK,
     route="/fill-mask",
     summary="Rank what may stand in place of the mask.",
     request=FillMaskRequest,
     answer=FillMaskAnswer,
-    example={"text": "The capital of France is [MASK].", "top_k": 3},
+    example={"text": f"The capital of France is {_MASK}.", "top_k": 3},
     to_items=to_items,
     to_answer=to_answer,
+    fit_example=fit_example,
 )

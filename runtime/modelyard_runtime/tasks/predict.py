@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, NotRequired
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 from pydantic import WithJsonSchema, model_validator
 from typing_extensions import TypedDict
@@ -12,10 +13,13 @@ from typing_extensions import TypedDict
 from modelyard_api.v1alpha1 import Task
 from modelyard_runtime.errors import InvalidRequest
 from modelyard_runtime.schema import Body, conflict
-from modelyard_runtime.tasks.spec import TaskSpec
+from modelyard_runtime.tasks.spec import Example, TaskSpec
 
 #: Of one request, where each is computed by itself or put to a class.
 MAX_VALUES = 2048
+#: Numbers in an example for people, and letters of a class's own: a picture would be pages of them.
+_MAX_SHOWN_NUMBERS, _MAX_SHOWN_BYTES = 4096, 64 * 1024
+_SHOWN_DECIMALS = 3
 
 _INPUTS = {
     "description": "An object with a tensor (nested lists, or one value) for each of the model's "
@@ -125,6 +129,29 @@ def _to_json(value: Any) -> Any:
     return value.tolist() if value.dtype == object or not value.ndim else value
 
 
+def fit_example(_example: Example, sample: TensorInput) -> Example:
+    """Return what the model is tried with: tensors, or the value that a class says it can answer.
+
+    Empty, if that is too long to be read, or no JSON.
+    """
+    values = sample.values
+    if isinstance(values, Mapping):
+        if sum(array.size for array in values.values()) > _MAX_SHOWN_NUMBERS:
+            return {}
+        return {"inputs": {name: _shorten(array) for name, array in values.items()}}
+    try:
+        shown = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError:
+        return {}
+    return {"inputs": orjson.loads(shown)} if len(shown) <= _MAX_SHOWN_BYTES else {}
+
+
+def _shorten(array: NDArray[Any]) -> Any:
+    if array.dtype.kind != "f":
+        return array.tolist()
+    return np.round(array.astype(np.float64), _SHOWN_DECIMALS).tolist()
+
+
 SPEC = TaskSpec(
     task=Task.PREDICT,
     route="/tensors",
@@ -134,4 +161,5 @@ SPEC = TaskSpec(
     example={"inputs": {"features": [[5.1, 3.5, 1.4, 0.2]]}},
     to_items=to_items,
     to_answer=to_answer,
+    fit_example=fit_example,
 )

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from modelyard_api.v1alpha1 import Task
 from modelyard_runtime.schema import Body
 from modelyard_runtime.tasks.rewriting import Rewritten, RewrittenAnswer
-from modelyard_runtime.tasks.spec import Count, TaskSpec, Texts, join_answers, split_texts
+from modelyard_runtime.tasks.spec import (
+    Count,
+    Example,
+    TaskSpec,
+    Texts,
+    fit_text,
+    join_answers,
+    split_texts,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,11 @@ def to_answer(
     return join_answers(body.text, answers)
 
 
+def fit_example(example: Example, sample: TextToSummarise) -> Example:
+    """Return the example; with the text of a class that says what it can be asked."""
+    return fit_text(example, sample.text)
+
+
 SPEC = TaskSpec(
     task=Task.SUMMARIZATION,
     route="/summarize",
@@ -46,4 +59,5 @@ SPEC = TaskSpec(
     example={"text": "Penguins are birds that do not fly. They swim very well, and eat fish."},
     to_items=to_items,
     to_answer=to_answer,
+    fit_example=fit_example,
 )

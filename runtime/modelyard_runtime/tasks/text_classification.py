@@ -8,7 +8,15 @@ from typing_extensions import TypedDict
 from modelyard_api.v1alpha1 import Task
 from modelyard_runtime.domain import Classification, TextInput
 from modelyard_runtime.schema import Body
-from modelyard_runtime.tasks.spec import Count, TaskSpec, Texts, join_answers, split_texts
+from modelyard_runtime.tasks.spec import (
+    Count,
+    Example,
+    TaskSpec,
+    Texts,
+    fit_text,
+    join_answers,
+    split_texts,
+)
 
 
 class ClassificationRequest(Body):
@@ -54,6 +62,11 @@ def to_label(result: Classification, top_k: int | None) -> LabelAnswer:
     return {"label": best["label"], "score": best["score"], "top": ranked[:top_k]}
 
 
+def fit_example(example: Example, sample: TextInput) -> Example:
+    """Return the example; with the text of a class that says what it can be asked."""
+    return fit_text(example, sample.content)
+
+
 SPEC = TaskSpec(
     task=Task.TEXT_CLASSIFICATION,
     route="/text-classification",
@@ -63,4 +76,5 @@ SPEC = TaskSpec(
     example={"text": "I enjoyed every minute of it.", "top_k": 2},
     to_items=to_items,
     to_answer=to_answer,
+    fit_example=fit_example,
 )

@@ -14,10 +14,14 @@ _DEFAULT_TOKENS = 128
 
 
 class GenerationRequest(Body):
-    """One text or several. `max_tokens`: the length of the continuation."""
+    """One text or several. `max_tokens`: the length of the continuation.
+
+    `model` may name the model, or an adapter of it.
+    """
 
     text: Texts
     max_tokens: Count | None = None
+    model: str | None = None
 
 
 class TextAnswer(TypedDict):

@@ -9,7 +9,15 @@ from pydantic import Field
 from modelyard_api.v1alpha1 import Task
 from modelyard_runtime.schema import Body
 from modelyard_runtime.tasks.rewriting import Rewritten, RewrittenAnswer
-from modelyard_runtime.tasks.spec import Count, TaskSpec, Texts, join_answers, split_texts
+from modelyard_runtime.tasks.spec import (
+    Count,
+    Example,
+    TaskSpec,
+    Texts,
+    fit_text,
+    join_answers,
+    split_texts,
+)
 
 Language = Annotated[str, Field(min_length=1, max_length=32)]
 
@@ -53,6 +61,13 @@ def to_answer(
     return join_answers(body.text, answers)
 
 
+def fit_example(example: Example, sample: TextToTranslate) -> Example:
+    """Return the example; with languages where the model needs them, and a class's own text."""
+    languages = {"source": sample.source, "target": sample.target}
+    named = {name: language for name, language in languages.items() if language}
+    return fit_text(example, sample.text) | named
+
+
 SPEC = TaskSpec(
     task=Task.TRANSLATION,
     route="/translate",
@@ -62,4 +77,5 @@ SPEC = TaskSpec(
     example={"text": "How are you?"},
     to_items=to_items,
     to_answer=to_answer,
+    fit_example=fit_example,
 )

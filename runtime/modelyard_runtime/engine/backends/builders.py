@@ -11,6 +11,7 @@ from modelyard_api.meta import Reason
 from modelyard_api.v1alpha1 import Task
 from modelyard_runtime.capacity import Capacity, cache_budget_bytes
 from modelyard_runtime.engine.backends.causal_lm import CausalLM
+from modelyard_runtime.engine.backends.explaining import add_explanations
 from modelyard_runtime.engine.backends.prompts import TokenizedPrompts
 from modelyard_runtime.engine.batch import BatchLimits
 from modelyard_runtime.engine.batch_core import BatchCore
@@ -83,7 +84,7 @@ def build_generation(
         chunk_tokens=chunk,
         idle_chunk_tokens=idle_chunk,
     )
-    info = loaded.describe(name, context)
+    info = replace(loaded.describe(name, context), adapters=backend.adapters)
     vocabulary = loaded.model.config.get_text_config(decoder=True).vocab_size
     prompts = TokenizedPrompts(loaded.tokenizer, vocabulary)
     core = GenerationCore(backend, limits, loop)
@@ -97,13 +98,22 @@ def build_batch(
     loop: asyncio.AbstractEventLoop,
 ) -> Built:
     """Build an engine that answers each item in one go."""
-    backend = import_function(_find_backend(loaded))(loaded)
+    backend = build_backend(loaded)
     info = loaded.describe(name, backend.context_tokens)
     limits = _BATCH_LIMITS[loaded.device_type]
     # An input is never longer than a batch may be.
     limits = replace(limits, max_tokens=max(limits.max_tokens, info.context_tokens))
+    backend, unexplained = add_explanations(backend, loaded, max_tokens=limits.max_tokens)
     core = BatchCore(backend, limits, loop)
-    return core, lambda worker: QueueingEngine(worker, info, backend, capacity)
+    signature = backend.signature if isinstance(loaded, LoadedProgram) else None
+    return core, lambda worker: QueueingEngine(
+        worker, info, backend, capacity, signature=signature, unexplained=unexplained
+    )
+
+
+def build_backend(loaded: Loaded | LoadedProgram | LoadedClass) -> Any:
+    """Build what works around a model that answers in one go."""
+    return import_function(_find_backend(loaded))(loaded)
 
 
 def _find_backend(loaded: Loaded | LoadedProgram | LoadedClass) -> str:

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -18,11 +19,14 @@ from modelyard_runtime.engine.backends.token_texts import TokenTexts
 from modelyard_runtime.engine.scheduler import Feed
 from modelyard_runtime.errors import CannotStart
 from modelyard_runtime.loading.loaded import Loaded
+from modelyard_runtime.loading.lora import load_adapters
 
 # Tokens of the prompt that the decoder sees, so that it knows whether a space is due.
 _CONTEXT_FOR_DECODING = 6
 _PROBE_TOKENS = 12
+# Of the spread of the scores. Quantised layers round, and what is wrong differs by more than that.
 _TOLERANCE = 0.02
+_ROUNDED_TOLERANCE = 0.5
 
 
 class CausalLM:
@@ -40,7 +44,16 @@ class CausalLM:
         self._keeps_logits = "logits_to_keep" in parameters
         layers = loaded.model.config.get_text_config(decoder=True).num_hidden_layers
         self._cache = SlotCache(layers)
+        # Last of all: layers are wrapped as they are by now.
+        self._adapters = load_adapters(loaded)
+        self._tolerance = _TOLERANCE if loaded.optimization is None else _ROUNDED_TOLERANCE
         self._require_same_scores()
+        self._require_adapters_apart()
+
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Names of the adapters that rows may have."""
+        return self._adapters.names if self._adapters is not None else ()
 
     @property
     def cache_bytes_per_token(self) -> int:
@@ -71,7 +84,7 @@ class CausalLM:
         slots = [feed.slot for feed in feeds]
         starts = [feed.row.cached for feed in feeds]
         fed = [feed.row.tokens[feed.row.cached :][: feed.count] for feed in feeds]
-        return self._compute(slots, starts, fed)
+        return self._compute(slots, starts, fed, [feed.row.owner.adapter for feed in feeds])
 
     def build_sampler(self, wanted: Sampling, index: int) -> sampling.Sampler:
         """Return the state of one sequence's draws."""
@@ -104,7 +117,11 @@ class CausalLM:
 
     @torch.inference_mode()
     def _compute(
-        self, slots: Sequence[int], starts: Sequence[int], fed: Sequence[Sequence[int]]
+        self,
+        slots: Sequence[int],
+        starts: Sequence[int],
+        fed: Sequence[Sequence[int]],
+        adapters: Sequence[str] = (),
     ) -> torch.Tensor:
         counts = [len(tokens) for tokens in fed]
         width = max(counts)
@@ -123,14 +140,15 @@ class CausalLM:
         extra = {}
         if self._keeps_logits:
             extra["logits_to_keep"] = torch.tensor(lasts, device=self._device)
-        scores: torch.Tensor = self._model(
-            input_ids=ids,
-            position_ids=positions,
-            attention_mask=mask,
-            past_key_values=self._cache,
-            use_cache=True,
-            **extra,
-        ).logits
+        with self._adapters.routed(adapters) if self._adapters else nullcontext():
+            scores: torch.Tensor = self._model(
+                input_ids=ids,
+                position_ids=positions,
+                attention_mask=mask,
+                past_key_values=self._cache,
+                use_cache=True,
+                **extra,
+            ).logits
         kept = lasts if self._keeps_logits else list(range(width))
         places = torch.tensor([kept.index(count - 1) for count in counts], device=self._device)
         rows = torch.arange(len(counts), device=self._device)
@@ -156,8 +174,28 @@ class CausalLM:
             ids = torch.tensor([tokens], device=self._device)
             alone = self._model(input_ids=ids, use_cache=False).logits[0, -2:].float().flip(0)
         scale = alone.std().clamp_min(1e-6)
-        if bool(((ours - alone).abs().amax() / scale) > _TOLERANCE):
+        if bool(((ours - alone).abs().amax() / scale) > self._tolerance):
             raise _unsupported(self._model, "does not compute the same with a cache of our layout")
+
+    def _require_adapters_apart(self) -> None:
+        """Compute rows with and without each adapter in one pass, and the others alone.
+
+        Layers that are not called, or that see rows and tokens in another order than ours, would
+        give the adapter to nobody, or to the wrong rows, and say nothing.
+        """
+        if self._adapters is None:
+            return
+        vocabulary = self._model.config.get_text_config(decoder=True).vocab_size
+        tokens = [(7 * step + 3) % vocabulary for step in range(_PROBE_TOKENS)]
+        fed, slots, starts = [tokens, tokens[1:], tokens[2:]], [0, 1, 2], [0, 0, 0]
+        self._cache.reserve(3, _PROBE_TOKENS)
+        plain = self._compute(slots, starts, fed)
+        for name in self._adapters.names:
+            with self._adapters.requiring_use(name):
+                mixed = self._compute(slots, starts, fed, [name, "", name])
+            if not torch.equal(mixed[1], plain[1]) or not bool(mixed.isfinite().all()):
+                raise _unsupported(self._model, f"does not keep the adapter {name!r} to its rows")
+        self._cache.release()
 
 
 class TokenDecoder:

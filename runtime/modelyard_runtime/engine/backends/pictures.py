@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,15 +78,19 @@ class PictureModel:
 
     def forward(self, rows: Sequence[PictureRow]) -> list[tuple[list[int], Any]]:
         """Return, for each size among the rows, which rows have it and the model's output."""
+        return [(places, self.model(**inputs)) for places, inputs in self.gather(rows)]
+
+    def gather(
+        self, rows: Sequence[PictureRow]
+    ) -> Iterator[tuple[list[int], dict[str, torch.Tensor]]]:
+        """Yield, for each size among the rows, which rows have it and the model's inputs."""
         places: dict[Any, list[int]] = {}
         for place, row in enumerate(rows):
             places.setdefault(row.shape, []).append(place)
         # Not padded to the largest: a convolution sees the padding beyond the border, and the
         # answer would depend on what other clients sent.
-        return [
-            (same, self.model(**self._stack([rows[place] for place in same])))
-            for same in places.values()
-        ]
+        for same in places.values():
+            yield same, self._stack([rows[place] for place in same])
 
     def require_health(self) -> None:
         """Raise if the GPU is in an error state."""

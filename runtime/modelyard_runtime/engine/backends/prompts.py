@@ -37,6 +37,11 @@ class TokenizedPrompts:
         if self._template:
             _try(self._renderer)
 
+    @property
+    def takes_chats(self) -> bool:
+        """Whether the model has a chat template."""
+        return bool(self._template)
+
     def encode(self, prompt: Prompt) -> list[int]:
         """Return the prompt's tokens.
 

@@ -11,26 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from modelyard_runtime.engine.backends.offsets import require_offsets
-from modelyard_runtime.engine.backends.texts import PaddedModel, TextRows, TokenRow
-from modelyard_runtime.errors import InvalidRequest
+from modelyard_runtime.engine.backends.offsets import LocatedRow, locate, require_offsets
+from modelyard_runtime.engine.backends.texts import PaddedModel, TextRows
 from modelyard_runtime.loading.loaded import Loaded
 from modelyard_runtime.tasks.token_classification import Entity, Tagged, TextToTag
 
 _OUTSIDE = "O"
-
-
-@dataclass(frozen=True, slots=True)
-class LocatedRow:
-    """A text's tokens and, for those that are text, the characters at which each stands."""
-
-    row: TokenRow
-    places: tuple[tuple[int, int] | None, ...]
-
-    @property
-    def length(self) -> int:
-        """Number of tokens."""
-        return self.row.length
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +60,7 @@ class TokenClassifier:
         Raises:
             InvalidRequest: it is empty or too long.
         """
-        encoded = self._texts.tokenizer(
-            item.text, return_offsets_mapping=True, return_special_tokens_mask=True
-        )
-        if not item.text or not encoded["input_ids"]:
-            raise InvalidRequest("the text is empty", param="text")
-        self._texts.require_length(len(encoded["input_ids"]), "the text", "text")
-        marks = zip(encoded["offset_mapping"], encoded["special_tokens_mask"], strict=True)
-        places = tuple(None if special else place for place, special in marks)
-        return [LocatedRow(TokenRow(encoded["input_ids"]), places)]
+        return [locate(self._texts, item.text, param="text")]
 
     @torch.inference_mode()
     def compute(self, rows: Sequence[LocatedRow]) -> list[NDArray[np.float32]]:

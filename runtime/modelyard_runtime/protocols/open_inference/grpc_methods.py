@@ -68,7 +68,7 @@ class _Servicer:
 
     async def ModelMetadata(self, request: Any, response: Any) -> None:  # noqa: N802
         self._inference.check_model(request.name, request.version)
-        metadata = self._inference.describe()
+        metadata = self._inference.describe(request.name)
         response.name, response.platform = metadata["name"], metadata["platform"]
         response.versions.extend(metadata["versions"])
         for tensor in metadata["inputs"]:
@@ -79,7 +79,7 @@ class _Servicer:
 
     async def ModelInfer(self, request: Any, response: Any) -> None:  # noqa: N802
         self._inference.check_model(request.model_name, request.model_version)
-        tensors = await self._inference.answer(read_question(request))
+        tensors = await self._inference.answer(read_question(request), request.model_name)
         response.model_name, response.model_version = request.model_name, MODEL_VERSION
         response.id = request.id
         write_answer(response, tensors)

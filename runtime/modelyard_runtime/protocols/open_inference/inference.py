@@ -62,8 +62,8 @@ class Inference:
                 param="version",
             )
 
-    def describe(self) -> ModelMetadata:
-        """Return the model's metadata.
+    def describe(self, name: str) -> ModelMetadata:
+        """Return the metadata of the model, or of an adapter, which has the model's tensors.
 
         Raises:
             Unavailable: it is not loaded.
@@ -71,7 +71,7 @@ class Inference:
         info = self.service.info
         inputs, outputs = self._list_headers(info.task)
         return {
-            "name": self.service.model_name,
+            "name": name,
             "versions": [MODEL_VERSION],
             "platform": f"modelyard_{info.format}",
             "inputs": [_describe(header) for header in inputs],
@@ -80,16 +80,17 @@ class Inference:
         }
 
     def list_models(self, *, ready_only: bool) -> list[IndexEntry]:
-        """Return the repository's index: the one model."""
+        """Return the repository's index: the one model, and its adapters."""
         if ready_only and not self.is_ready:
             return []
         return [
             {
-                "name": self.service.model_name,
+                "name": name,
                 "version": MODEL_VERSION,
                 "state": "READY" if self.is_ready else "UNAVAILABLE",
                 "reason": "" if self.is_ready else self.life.state.value,
             }
+            for name in (self.service.model_name, *self.service.adapter_names)
         ]
 
     def load(self, name: str, parameters: Mapping[str, Any] | None) -> None:
@@ -123,8 +124,8 @@ class Inference:
             code="unsupported",
         )
 
-    async def answer(self, question: Question) -> tuple[Tensor, ...]:
-        """Compute the outputs that are wanted.
+    async def answer(self, question: Question, name: str) -> tuple[Tensor, ...]:
+        """Compute the outputs that are wanted of the model, or of an adapter of it.
 
         Raises:
             RequestFault: as the service, and if the tensors are not what the model takes.
@@ -134,7 +135,7 @@ class Inference:
         if task is Task.PREDICT:
             outputs = await self._answer_arrays(question)
         else:
-            outputs = await self._answer_rows(question, self.specs[task], self.signatures[task])
+            outputs = await self._answer_rows(question, self.specs[task], name)
         return _select(question.outputs, outputs, self.signatures[task].columns)
 
     async def _answer_arrays(self, question: Question) -> Mapping[str, Tensor]:
@@ -145,12 +146,18 @@ class Inference:
         return read_outputs(prediction)
 
     async def _answer_rows(
-        self, question: Question, spec: TaskSpec, signature: TaskSignature
+        self, question: Question, spec: TaskSpec, name: str
     ) -> Mapping[str, Tensor]:
+        signature = self.signatures[spec.task]
         bodies = form_bodies(question, signature, spec.request)
+        _check_named(bodies, name)
         items = [list(spec.to_items(body)) for body in bodies]
         with naming_text(f"inputs.{signature.inputs[0].name}"):
-            results = await self.service.run(spec.task, [one for each in items for one in each])
+            results = await self.service.run(
+                spec.task,
+                [one for each in items for one in each],
+                adapter=self.service.find_adapter(name),
+            )
         answers: list[Any] = []
         at = 0
         for body, each in zip(bodies, items, strict=True):
@@ -179,6 +186,17 @@ def build_inference(
 
 def _describe(header: TensorSignature) -> TensorMetadata:
     return {"name": header.name, "datatype": header.datatype, "shape": list(header.shape)}
+
+
+def _check_named(bodies: Sequence[Any], name: str) -> None:
+    """Refuse a request for one model whose fields name another; some tasks have such a field."""
+    for body in bodies:
+        named = getattr(body, "model", None)
+        if named not in {None, name}:
+            raise InvalidRequest(
+                f"The request is for {name!r}, and its field 'model' says {shown(named)}.",
+                param="parameters.model",
+            )
 
 
 def _check_unique(question: Question) -> None:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from modelyard_runtime.errors import UnknownModel
 from modelyard_runtime.protocols.body import MAX_AT_ONCE, AnyBody, describe_body, is_json
 from modelyard_runtime.protocols.json_response import json_response
 from modelyard_runtime.protocols.open_inference import schemas
@@ -24,6 +25,7 @@ from modelyard_runtime.protocols.open_inference.inference import (
     SERVER,
     Inference,
 )
+from modelyard_runtime.protocols.open_inference.tensors import shown
 from modelyard_runtime.protocols.presence import while_client_waits
 from modelyard_runtime.schema import explain
 from modelyard_runtime.version import VERSION
@@ -34,6 +36,9 @@ _MODEL = f"{PREFIX}/models/{{model_name}}"
 _VERSIONED = f"{_MODEL}/versions/{{model_version}}"
 _REPOSITORY = f"{PREFIX}/repository"
 _BYTES = "application/octet-stream"
+
+#: What infers.
+INFER = (f"{_MODEL}/infer", f"{_VERSIONED}/infer")
 
 _ERROR: dict[int | str, dict[str, Any]] = {
     "default": {"model": schemas.ErrorAnswer, "description": "Error"}
@@ -47,16 +52,20 @@ def build_router(inference: Inference) -> APIRouter:
     _add_metadata(router, inference)
     _add_repository(router, inference)
 
-    async def infer(request: Request, model_name: str, model_version: str = "") -> Response:
+    async def infer_version(request: Request, model_name: str, model_version: str) -> Response:
         """Compute the model's outputs for these tensors."""
         inference.check_model(model_name, model_version)
         _check_body_type(request)
-        return await _infer(request, inference)
+        return await _infer(request, inference, model_name)
 
-    for path in (f"{_MODEL}/infer", f"{_VERSIONED}/infer"):
+    async def infer(request: Request, model_name: str) -> Response:
+        """Compute the model's outputs for these tensors."""
+        return await infer_version(request, model_name, "")
+
+    for path, answer in ((INFER[0], infer), (INFER[1], infer_version)):
         router.add_api_route(
             path,
-            infer,
+            answer,
             methods=["POST"],
             response_model=None,
             responses={200: {"model": schemas.InferenceAnswer}},
@@ -65,16 +74,19 @@ def build_router(inference: Inference) -> APIRouter:
     return router
 
 
-async def _infer(request: Request, inference: Inference) -> Response:
+async def _infer(request: Request, inference: Inference, name: str) -> Response:
     body, length = await request.body(), request.headers.get(LENGTH_HEADER)
     if len(body) > MAX_AT_ONCE:
         asked, question = await asyncio.to_thread(read_question, body, length)
     else:
         asked, question = read_question(body, length)
-    if asked.model_name is not None:
-        inference.check_model(asked.model_name)
-    tensors = await while_client_waits(request.receive, inference.answer(question))
-    identity = {"model_name": inference.service.model_name, "model_version": MODEL_VERSION}
+    if asked.model_name not in {None, name}:
+        raise UnknownModel(
+            f"The address names the model {name!r}, and the body {shown(asked.model_name)}.",
+            param="model_name",
+        )
+    tensors = await while_client_waits(request.receive, inference.answer(question, name))
+    identity = {"model_name": name, "model_version": MODEL_VERSION}
     if asked.id is not None:
         identity["id"] = asked.id
     head, blobs = write_answer(identity, tensors, find_binary(asked, tensors))
@@ -101,15 +113,20 @@ def _add_health(router: APIRouter, inference: Inference) -> None:
         """Tell whether requests are welcome."""
         return _answer_health("ready", is_well=inference.is_ready)
 
-    async def tell_model_ready(model_name: str, model_version: str = "") -> Response:
+    async def tell_version_ready(model_name: str, model_version: str) -> Response:
         """Tell whether requests to the model are welcome."""
         inference.check_model(model_name, model_version)
         return _answer_health("ready", is_well=inference.is_ready)
 
-    for path in (f"{_MODEL}/ready", f"{_VERSIONED}/ready"):
-        router.add_api_route(
-            path, tell_model_ready, methods=["GET"], response_model=None, responses=ready
-        )
+    async def tell_model_ready(model_name: str) -> Response:
+        """Tell whether requests to the model are welcome."""
+        return await tell_version_ready(model_name, "")
+
+    for path, answer in (
+        (f"{_MODEL}/ready", tell_model_ready),
+        (f"{_VERSIONED}/ready", tell_version_ready),
+    ):
+        router.add_api_route(path, answer, methods=["GET"], response_model=None, responses=ready)
 
 
 def _add_metadata(router: APIRouter, inference: Inference) -> None:
@@ -133,15 +150,19 @@ def _add_metadata(router: APIRouter, inference: Inference) -> None:
             include_in_schema=is_shown,
         )
 
-    async def describe_model(model_name: str, model_version: str = "") -> Response:
+    async def describe_version(model_name: str, model_version: str) -> Response:
         """Tell which tensors the model takes and gives."""
         inference.check_model(model_name, model_version)
-        return json_response(inference.describe())
+        return json_response(inference.describe(model_name))
 
-    for path in (_MODEL, _VERSIONED):
+    async def describe_model(model_name: str) -> Response:
+        """Tell which tensors the model takes and gives."""
+        return await describe_version(model_name, "")
+
+    for path, answer in ((_MODEL, describe_model), (_VERSIONED, describe_version)):
         router.add_api_route(
             path,
-            describe_model,
+            answer,
             methods=["GET"],
             response_model=None,
             responses={200: {"model": schemas.ModelMetadata}},
@@ -153,10 +174,10 @@ def _add_repository(router: APIRouter, inference: Inference) -> None:
         f"{_REPOSITORY}/index",
         response_model=None,
         responses={200: {"model": list[schemas.IndexEntry]}},
-        openapi_extra=describe_body(schemas.IndexRequest, is_required=False),
+        openapi_extra=describe_body(schemas.IndexRequest, example={}, is_required=False),
     )
     async def list_models(request: Request) -> Response:
-        """List the one model."""
+        """List the one model, and its adapters."""
         asked = await _read_optional(request, schemas.IndexRequest)
         return json_response(inference.list_models(ready_only=asked.ready))
 
@@ -164,7 +185,7 @@ def _add_repository(router: APIRouter, inference: Inference) -> None:
         f"{_REPOSITORY}/models/{{model_name}}/load",
         response_model=None,
         responses={200: {"model": schemas.Done}},
-        openapi_extra=describe_body(schemas.LoadRequest, is_required=False),
+        openapi_extra=describe_body(schemas.LoadRequest, example={}, is_required=False),
     )
     async def load(request: Request, model_name: str) -> Response:
         """Confirm that the model is loaded."""
@@ -174,8 +195,10 @@ def _add_repository(router: APIRouter, inference: Inference) -> None:
 
     @router.post(
         f"{_REPOSITORY}/models/{{model_name}}/unload",
+        status_code=HTTPStatus.BAD_REQUEST,
         response_model=None,
-        openapi_extra=describe_body(schemas.LoadRequest, is_required=False),
+        responses={HTTPStatus.BAD_REQUEST: {"model": schemas.ErrorAnswer, "description": "Always"}},
+        openapi_extra=describe_body(schemas.LoadRequest, example={}, is_required=False),
     )
     async def unload(request: Request, model_name: str) -> Response:
         """Refuse: a process has one model."""

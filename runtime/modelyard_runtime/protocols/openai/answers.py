@@ -152,16 +152,17 @@ class EmbeddingList(TypedDict):
 
 
 class ModelCard(TypedDict):
-    """A model that is served."""
+    """A model that is served. `parent`: it is an adapter of that one."""
 
     id: str
     object: Literal["model"]
     created: int
     owned_by: str
+    parent: NotRequired[str]
 
 
 class ModelList(TypedDict):
-    """All models that are served: one."""
+    """All models that are served: one, and its adapters."""
 
     object: Literal["list"]
     data: list[ModelCard]

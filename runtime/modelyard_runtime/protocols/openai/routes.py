@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -122,24 +123,28 @@ def _add_embeddings(router: APIRouter, service: InferenceService) -> None:
 
 
 def _add_models(router: APIRouter, service: InferenceService) -> None:
-    card: ModelCard = {
+    own: ModelCard = {
         "id": service.model_name,
         "object": "model",
         "created": _now(),
         "owned_by": "modelyard",
     }
+    adapters: list[ModelCard] = [
+        {**own, "id": name, "parent": service.model_name} for name in service.adapter_names
+    ]
+    cards = {card["id"]: card for card in (own, *adapters)}
 
     @router.get(MODELS, response_model=None, responses=_described(ModelList))
     async def models() -> Response:
-        """List the model."""
-        answer: ModelList = {"object": "list", "data": [card]}
+        """List the model and its adapters."""
+        answer: ModelList = {"object": "list", "data": list(cards.values())}
         return json_response(answer)
 
     @router.get(f"{MODELS}/{{name:path}}", response_model=None, responses=_described(ModelCard))
     async def model(name: str) -> Response:
-        """Describe the model. Names may have slashes."""
+        """Describe the model, or an adapter of it. Names may have slashes."""
         service.check_model(name)
-        return json_response(card)
+        return json_response(cards[name])
 
 
 async def _generate(
@@ -149,7 +154,8 @@ async def _generate(
     requests: Sequence[GenerateRequest],
     shape: Shape,
 ) -> Response:
-    service.check_model(body.model)
+    adapter = service.find_adapter(body.model)
+    requests = [replace(one, adapter=adapter) for one in requests]
     if not body.stream:
         return json_response(
             await while_client_waits(request.receive, complete(service, requests, shape))

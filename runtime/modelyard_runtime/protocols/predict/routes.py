@@ -1,5 +1,6 @@
 """`POST /predict` for the model's own task, and a route of its own for each task."""
 
+import inspect
 from typing import Any, Union
 
 from fastapi import APIRouter, Request
@@ -27,12 +28,13 @@ def build_router(service: InferenceService) -> APIRouter:
 
     @router.post(
         PREDICT,
+        summary="Do what the model does",
         response_model=None,
         responses={200: {"model": _any_answer(*SPECS.values())}, "default": _ERROR},
         openapi_extra=describe_body(*(spec.request for spec in SPECS.values())),
     )
     async def predict(request: Request) -> Response:
-        """Do what the model does."""
+        """Do what the model does: the same as the route of its task."""
         return await _respond(request, service, SPECS[service.task])
 
     for spec in SPECS.values():
@@ -44,7 +46,8 @@ def _add_route(router: APIRouter, service: InferenceService, spec: TaskSpec) -> 
     @router.post(
         spec.route,
         name=spec.task.value,
-        summary=spec.summary,
+        summary=spec.summary.removesuffix("."),
+        description=f"{spec.summary} {inspect.getdoc(spec.request)}",
         response_model=None,
         responses={200: {"model": _any_answer(spec)}, "default": _ERROR},
         openapi_extra=_describe_request(spec),
@@ -56,13 +59,12 @@ def _add_route(router: APIRouter, service: InferenceService, spec: TaskSpec) -> 
 async def _respond(request: Request, service: InferenceService, spec: TaskSpec) -> Response:
     service.check_task(spec.task)
     body = await _read(request, spec)
-    # Of rerank only: clients of that protocol name the model at every route.
-    model = getattr(body, "model", None)
-    if model is not None:
-        service.check_model(model)
+    # Of two tasks: clients of rerank name the model at every route, and texts may be continued by
+    # an adapter.
+    adapter = service.find_adapter(getattr(body, "model", None))
     with naming_text("text"):
         results = await while_client_waits(
-            request.receive, service.run(spec.task, spec.to_items(body))
+            request.receive, service.run(spec.task, spec.to_items(body), adapter=adapter)
         )
     return json_response(spec.to_answer(body, results))
 

@@ -46,7 +46,10 @@ def build_router(service: InferenceService) -> APIRouter:
     @router.post(
         RERANK,
         response_model=None,
-        responses={200: {"model": RerankReply}, "default": {"model": ErrorAnswer}},
+        responses={
+            200: {"model": RerankReply},
+            "default": {"model": ErrorAnswer, "description": "Error"},
+        },
         openapi_extra=describe_body(RerankRequest, example=SPEC.example),
     )
     async def rerank(request: Request) -> Response:

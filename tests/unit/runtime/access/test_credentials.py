@@ -1,8 +1,10 @@
 """Where a request's key stands, and where none does."""
 
+import base64
+
 import pytest
 
-from modelyard_runtime.access.credentials import find_key
+from modelyard_runtime.access.credentials import find_key, find_page_key
 
 KEYS = [
     pytest.param([(b"authorization", b"Bearer k")], b"k", id="as OAuth has it"),
@@ -58,3 +60,39 @@ KEYS = [
 @pytest.mark.parametrize(("headers", "key"), KEYS)
 def test_a_key_is_found_in_two_places_and_no_other(headers, key):
     assert find_key(headers) == key
+
+
+def basic(login):
+    return b"authorization", b"Basic " + base64.b64encode(login)
+
+
+LOGINS = [
+    pytest.param([basic(b"alice:k")], b"k", id="a password"),
+    pytest.param([basic(b":k")], b"k", id="no name"),
+    pytest.param([basic(b"a:k:l")], b"k:l", id="a colon in the password"),
+    pytest.param([(b"authorization", b"bASIC   OmsK")], None, id="a line's end in it"),
+    pytest.param([(b"authorization", b"bASIC   Oms=")], b"k", id="any case, more spaces"),
+    pytest.param([(b"authorization", b"Bearer k")], b"k", id="as everywhere else"),
+    pytest.param([(b"x-api-key", b"k")], b"k", id="as everywhere else, in a header of its own"),
+    pytest.param([basic(b"alice:l"), (b"x-api-key", b"k")], b"k", id="both: the header counts"),
+    pytest.param([], None, id="nothing"),
+    pytest.param([basic(b"k")], None, id="no colon"),
+    pytest.param([basic(b"k:")], None, id="no password"),
+    pytest.param([basic(b"a:k l")], None, id="a space in it"),
+    pytest.param([basic(b"a:" + b"k" * 513)], None, id="too long"),
+    pytest.param([(b"authorization", b"Basic k")], None, id="a key without base64"),
+    pytest.param([(b"authorization", b"Basic")], None, id="nothing behind the scheme"),
+    pytest.param([basic(b"a:k"), basic(b"a:k")], None, id="twice"),
+    pytest.param([basic(b"a:k"), (b"authorization", b"Bearer k")], None, id="of two schemes"),
+    pytest.param([basic(b"a:k"), (b"x-api-key", b"")], None, id="beside an empty header"),
+    pytest.param([(b"proxy-authorization", b"Basic Oms=")], None, id="the proxy's"),
+]
+
+
+@pytest.mark.parametrize(("headers", "key"), LOGINS)
+def test_a_page_takes_a_key_as_password_too(headers, key):
+    assert find_page_key(headers) == key
+
+
+def test_a_password_is_no_key_elsewhere():
+    assert find_key([basic(b"alice:k")]) is None
