@@ -4,7 +4,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 UV_VERSION := 0.13.9
+CACHE := $(or $(MODELYARD_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/modelyard)
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 EXAMPLES_ARGS ?=
@@ -12,7 +14,7 @@ N ?= 300
 PODS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo examples down test lint unit bench-operator bench-runtime bench-updates bench-scaling soak fmt lock crd programs
+.PHONY: help install demo examples down test lint unit bench-operator bench-runtime bench-updates bench-scaling bench-optimize soak equality peers fmt lock crd programs
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -49,7 +51,7 @@ programs: install ## Compile the programs that the tests run (once; minutes)
 lint: install ## Style, types, and who may import whom
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy crds/modelyard_api kube/modelyard_kube operator/modelyard_operator runtime/modelyard_runtime cli/modelyard_cli local/modelyard_local examples bench
+	$(BIN)/mypy --cache-dir=$(CACHE)/mypy crds/modelyard_api kube/modelyard_kube operator/modelyard_operator runtime/modelyard_runtime cli/modelyard_cli local/modelyard_local examples bench
 	$(BIN)/lint-imports
 
 unit: install ## The tests that need no cluster
@@ -64,8 +66,22 @@ bench-runtime: install ## Measure the runtime beside plain transformers; PODS=0 
 bench-updates: install ## Ten updates in a row on one GPU, under clients that keep asking
 	@$(BIN)/python -m bench.updates $(BENCH_ARGS)
 
+bench-optimize: install ## Size, speed and accuracy of two models before and after spec.optimize
+	@$(BIN)/python -m bench.optimizing $(BENCH_ARGS)
+
 soak: install ## N=100000 requests of all kinds, and what becomes of the runtime's memory
 	@$(BIN)/python -m bench.soak $(if $(filter-out file default undefined,$(origin N)),--requests $(N)) $(BENCH_ARGS)
+
+equality: install ## How far answers are from the library's own, for each task and format
+	@$(BIN)/python -m bench.equality $(BENCH_ARGS)
+
+peers: install $(PEERS)/.installed ## KServe's clients, in an environment of their own, against the runtime
+	@$(BIN)/python -m bench.peers $(PEERS)/bin/python
+
+$(PEERS)/.installed: requirements/peers.lock | install
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(PEERS)
+	@$(BIN)/uv pip sync --quiet --python $(PEERS)/bin/python --require-hashes requirements/peers.lock
+	@touch $@
 
 bench-scaling: install ## A step from 1 to 40 clients and back, with the operator's own scaling
 	@$(BIN)/python -m bench.scaling $(BENCH_ARGS)
@@ -82,6 +98,7 @@ lock: install ## Renew the locked dependencies
 	$(LOCK) --constraint requirements/dev.lock --extra operator pyproject.toml -o requirements/operator.lock
 	$(LOCK) --constraint requirements/dev.lock --extra runtime pyproject.toml -o requirements/runtime.lock
 	$(LOCK) --no-deps requirements/models.in -o requirements/models.lock
+	$(LOCK) requirements/peers.in -o requirements/peers.lock
 
 crd: ## Copy the CRD into the chart
 	cp crds/modeldeployment.yaml charts/modelyard/files/modeldeployment.yaml

@@ -76,12 +76,15 @@ class Offline:
 
 
 @contextmanager
-def serving(folder: Path, log: Path) -> Iterator[Server]:
-    """Serve a model folder on loopback, from when it is ready until the end of the block."""
+def serving(folder: Path, log: Path, *options: str) -> Iterator[Server]:
+    """Serve a model folder on loopback, from when it is ready until the end of the block.
+
+    `options` are more of those of `modelyard serve`.
+    """
     port, grpc_port, internal_port = find_port(), find_port(), find_port()
     command = [sys.executable, "-P", "-m", "modelyard_cli", "serve", str(folder)]
     command += ["--port", str(port), "--grpc-port", str(grpc_port)]
-    command += ["--internal-port", str(internal_port)]
+    command += ["--internal-port", str(internal_port), *options]
     url, internal_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{internal_port}"
     began = time.monotonic()
     with _running(command, log) as process:

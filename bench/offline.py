@@ -23,7 +23,7 @@ Answer = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 def load_generator(folder: Path, dtype: torch.dtype) -> Answer:
     """Return what answers {"prompts", "max_tokens"} with {"texts", "tokens"}: one batch."""
-    tokenizer, model = _load_causal_lm(folder, dtype)
+    tokenizer, model = load_causal_lm(folder, dtype)
     tokenizer.padding_side = "left"
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
 
@@ -47,7 +47,7 @@ def load_generator(folder: Path, dtype: torch.dtype) -> Answer:
     return generate
 
 
-def _load_causal_lm(folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
+def load_causal_lm(folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
     """Load a folder, or its GGUF file as transformers reads it, without its need of accelerate."""
     load: Any = AutoModelForCausalLM.from_pretrained
     build: Any = AutoModelForCausalLM.from_config

@@ -1,7 +1,7 @@
 """Prints the figures of a benchmark as a table, keeps them, and ends with one line of JSON."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,9 +65,11 @@ def keep(result: Result, folder: Path = FOLDER) -> Path:
     return path
 
 
-def report(result: Result, notes: Sequence[str] = ()) -> None:
+def report(
+    result: Result, notes: Sequence[str] = (), show: Callable[[Figures], str] = build_table
+) -> None:
     """Print the table, keep the result, and print it once more as the last line, in JSON."""
-    print(build_table(result.figures))
+    print(show(result.figures))
     for note in notes:
         print(f"\n{note}")
     machine = ", ".join(f"{name} {value}" for name, value in result.machine.items())

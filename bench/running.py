@@ -20,8 +20,9 @@ def run(
     *,
     packages: tuple[str, ...],
     settings: Mapping[str, Any],
-) -> None:
-    """Measure, print and keep; nothing is left running, however it ends."""
+    show: Callable[[Figures], str] = results.build_table,
+) -> Figures:
+    """Measure, print, keep and return; nothing is left running, however it ends."""
     # A stop cleans up as an interrupt does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     setting = machine.describe_machine()
@@ -41,5 +42,7 @@ def run(
             versions=machine.find_versions(packages),
             settings={**vars(options), **settings},
             figures=found,
-        )
+        ),
+        show=show,
     )
+    return found

@@ -104,13 +104,13 @@ def hash_sources(example: Example) -> str:
     return whole.hexdigest()[:16]
 
 
-def make_model(example: Example, folder: Path) -> None:
-    """Run the example's make.py.
+def make_model(example: Example, folder: Path, *options: str) -> None:
+    """Run the example's make.py; `options` are more of its own.
 
     Raises:
         LocalError: it failed; with what it said.
     """
-    command = [sys.executable, str(example.folder / "make.py"), "--out", str(folder)]
+    command = [sys.executable, str(example.folder / "make.py"), "--out", str(folder), *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         raise LocalError(f"examples/{example.folder.name}/make.py failed:\n{done.stderr}")

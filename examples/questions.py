@@ -50,101 +50,149 @@ def read_nearest(answer: Any) -> str:
     return str(nearness.index(max(nearness)) + 1)
 
 
-#: The five services first.
-QUESTIONS: dict[str, Question] = {
-    "fill-mask": Question(
-        path="/fill-mask",
-        body={"text": "In Germany people speak [MASK]."},
-        read=read_field("token"),
-        expected="german",
-    ),
-    "keras-classifier": Question(
-        path="/predict",
-        body={"features": [96.0, 6.5, 7.4, 95.0, 18_000.0]},
-        read=read_field("label"),
-        expected="fails",
-    ),
-    "translator": Question(
-        path="/translate",
-        body={"text": "two hundred thirty four"},
-        read=read_field("text"),
-        expected="doscientos treinta y cuatro",
-    ),
-    "sentiment": Question(
-        path="/predict",
-        body={"text": "The staff were friendly and everything worked at once."},
-        read=read_field("label"),
-        expected="positive",
-    ),
-    "smollm2": Question(
+#: SmolLM2 is shown how it is done: it is too small to be told.
+PASSAGE = (
+    "Angela moved to Berlin when she was nine. She works there as a baker, and her brother Tom is "
+    "a nurse in Hamburg."
+)
+TRANSLATED = (
+    "English: Good morning.\nSpanish: Buenos días.\n\n"
+    "English: Thank you very much.\nSpanish: Muchas gracias.\n\n"
+)
+
+
+def complete(prompt: str, expected: str, **settings: Any) -> Question:
+    """Return a completion by SmolLM2, always the same for the same prompt."""
+    return Question(
         path="/v1/completions",
         body={
             "model": "smollm2",
-            "prompt": "The capital of France is",
+            "prompt": prompt,
             "max_tokens": 12,
             "temperature": 0,
-            "top_p": 0.9,
-            "frequency_penalty": 0.2,
-            "presence_penalty": 0.1,
+            **settings,
         },
         read=read_completion,
-        expected=r"(?s).*Paris.*",
+        expected=expected,
+    )
+
+
+#: The five services first.
+QUESTIONS: dict[str, tuple[Question, ...]] = {
+    "fill-mask": (
+        Question(
+            path="/fill-mask",
+            body={"text": "In Germany people speak [MASK]."},
+            read=read_field("token"),
+            expected="german",
+        ),
     ),
-    "shapes": Question(
-        path="/predict", body="sample.png", read=read_field("label"), expected="star"
+    "keras-classifier": (
+        Question(
+            path="/predict",
+            body={"features": [96.0, 6.5, 7.4, 95.0, 18_000.0]},
+            read=read_field("label"),
+            expected="fails",
+        ),
     ),
-    "whisper": Question(
-        path="/predict",
-        body="sample.flac",
-        read=read_field("text"),
-        expected=re.escape((HERE / "whisper" / "sample.txt").read_text().strip()),
+    "translator": (
+        Question(
+            path="/translate",
+            body={"text": "two hundred thirty four"},
+            read=read_field("text"),
+            expected="doscientos treinta y cuatro",
+        ),
     ),
-    "minilm": Question(
-        path="/v1/embeddings",
-        body={
-            "model": "minilm",
-            "input": [
-                "A cat sits on the mat.",
-                "A kitten rests on a rug.",
-                "The stock market fell sharply today.",
-            ],
-        },
-        read=read_nearest,
-        expected="1",
+    "sentiment": (
+        Question(
+            path="/predict",
+            body={"text": "The staff were friendly and everything worked at once."},
+            read=read_field("label"),
+            expected="positive",
+        ),
+    ),
+    "smollm2": (
+        complete(
+            "The capital of France is",
+            r"(?s).*Paris.*",
+            top_p=0.9,
+            frequency_penalty=0.2,
+            presence_penalty=0.1,
+        ),
+        # Question answering by prompt.
+        complete(
+            f"{PASSAGE}\n\nQuestion: What is Tom's job?\nAnswer:", r".*\bnurse\b.*", stop="\n"
+        ),
+        # Translation by prompt.
+        complete(f"{TRANSLATED}English: Good night.\nSpanish:", r"Buenas noches\.?", stop="\n"),
+    ),
+    "shapes": (
+        Question(path="/predict", body="sample.png", read=read_field("label"), expected="star"),
+    ),
+    "whisper": (
+        Question(
+            path="/predict",
+            body="sample.flac",
+            read=read_field("text"),
+            expected=re.escape((HERE / "whisper" / "sample.txt").read_text().strip()),
+        ),
+    ),
+    "minilm": (
+        Question(
+            path="/v1/embeddings",
+            body={
+                "model": "minilm",
+                "input": [
+                    "A cat sits on the mat.",
+                    "A kitten rests on a rug.",
+                    "The stock market fell sharply today.",
+                ],
+            },
+            read=read_nearest,
+            expected="1",
+        ),
     ),
 }
 
 
-def ask(name: str, url: str) -> str:
-    """Ask an example that is served at that address; returns the text that was looked for.
+def ask(name: str, url: str, *, called: str = "", key: str = "") -> str:
+    """Ask an example that is served at that address; returns the texts that were looked for.
+
+    `called` is the model's name, where it is not the example's; `key` an API key, where one is
+    needed.
 
     Raises:
-        ValueError: the answer is another one, or none; with what came.
+        ValueError: an answer is another one, or none; with what came.
     """
-    question = QUESTIONS[name]
-    content, media_type = encode_body(name, question)
-    with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
-        response = client.post(
-            url + question.path, content=content, headers={"content-type": media_type}
-        )
-    return check(name, response)
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    with httpx.Client(timeout=TIMEOUT_SECONDS, headers=headers, trust_env=False) as client:
+        found = []
+        for question in QUESTIONS[name]:
+            content, media_type = encode_body(name, question, called=called)
+            response = client.post(
+                url + question.path, content=content, headers={"content-type": media_type}
+            )
+            found.append(check(question, response))
+    return " | ".join(found)
 
 
-def encode_body(name: str, question: Question) -> tuple[bytes, str]:
+def encode_body(name: str, question: Question, *, called: str = "") -> tuple[bytes, str]:
     """Return a request's bytes, and their media type."""
     if isinstance(question.body, str):
         media_type = mimetypes.guess_type(question.body)[0] or "audio/flac"
         return (HERE / name / question.body).read_bytes(), media_type
-    return json.dumps(question.body).encode(), "application/json"
+    body = (
+        {**question.body, "model": called} if called and "model" in question.body else question.body
+    )
+    return json.dumps(body).encode(), "application/json"
 
 
-def check(name: str, response: httpx.Response) -> str:
+def check(question: Question, response: httpx.Response) -> str:
     """Return the text that was looked for in an answer.
 
     Raises:
         ValueError: it is another one, or there is none; with what came.
     """
-    question = QUESTIONS[name]
     if response.is_error:
         raise ValueError(f"POST {question.path}: {response.status_code} {response.text}")
     found = question.read(response.json())

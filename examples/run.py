@@ -7,19 +7,29 @@ is that of `make demo`; `make down` removes it.
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 
 import httpx
 import yaml
 
-from examples import demo, questions
+from examples import demo, questions, variants
+from modelyard_api.v1alpha1 import ModelDeployment
 from modelyard_local import clusters, images, services
 from modelyard_local.clusters import Cluster
 from modelyard_local.errors import LocalError
 
-EXAMPLES = tuple(demo.Example(name, partial(questions.ask, name)) for name in questions.QUESTIONS)
+Prepare = Callable[[Cluster], AbstractContextManager[variants.Prepared]]
+
+#: What is run, by the name of its ModelDeployment.
+RUNS: Mapping[str, Prepare] = {
+    **{name: partial(variants.from_image, name) for name in questions.QUESTIONS},
+    "sentiment-s3": partial(variants.from_bucket, "sentiment"),
+    "smollm2-keys": partial(variants.with_keys, "smollm2"),
+}
+MIB = 1024**2
 KIND = "modeldeployments.modelyard.dev"
 HEADINGS = ("example", "model image", "ready after", "answered in", "answer")
 
@@ -40,18 +50,7 @@ class Row:
         return (self.name, *times, " ".join(self.answer.split()))
 
 
-def choose(names: Sequence[str]) -> tuple[demo.Example, ...]:
-    """Return the examples of these names; without any, all."""
-    return tuple(one for one in EXAMPLES if not names or one.name in names)
-
-
-def brings_code(example: demo.Example) -> bool:
-    """Whether the manifest asks for spec.model.allowCode."""
-    manifest = yaml.safe_load((example.folder / "modeldeployment.yaml").read_text())
-    return bool(manifest["spec"]["model"].get("allowCode"))
-
-
-def prepare(cluster_name: str, examples: Sequence[demo.Example]) -> Cluster:
+def prepare(cluster_name: str) -> Cluster:
     """Bring up the cluster, build both images, install the chart."""
     cluster = clusters.up(cluster_name, on_progress=demo.say)
     operator_image, runtime_image = (
@@ -59,33 +58,49 @@ def prepare(cluster_name: str, examples: Sequence[demo.Example]) -> Cluster:
     )
     images.load(cluster, operator_image, runtime_image, on_progress=demo.say)
     # The policy refuses models that bring code, unless an administrator allows them.
-    values = {"policy.allowCode": "true"} if any(map(brings_code, examples)) else {}
-    demo.install_chart(cluster, operator_image, runtime_image, values)
+    demo.install_chart(cluster, operator_image, runtime_image, {"policy.allowCode": "true"})
     demo.make_namespace(cluster, demo.NAMESPACE)
     return cluster
 
 
-def serve(cluster: Cluster, example: demo.Example) -> Row:
-    """Make one example's model, serve it, and ask it.
+def serve(cluster: Cluster, name: str, *, keeps: bool) -> Row:
+    """Make one example's model, serve it, and ask it; if it is not kept, remove it again.
 
     Raises:
         LocalError: it cannot be made or served, or answers wrongly.
     """
     began = time.monotonic()
-    reference = demo.build_model(example)
-    images.load(cluster, reference, on_progress=demo.say)
-    made = time.monotonic()
-    demo.apply_models(cluster, (example,), {example.name: reference})
-    demo.wait_ready(cluster, [example.name])
-    ready = time.monotonic()
-    with services.service_url(cluster, demo.NAMESPACE, example.name) as url:
-        try:
-            answer = questions.ask(example.name, url)
-        except (ValueError, httpx.HTTPError) as error:
-            raise LocalError(f"{example.name} does not answer as it should: {error}") from error
-    answered = time.monotonic()
-    demo.say(f"{example.name} answers: {answer}")
-    return Row(example.name, made - began, ready - made, answered - ready, answer)
+    with RUNS[name](cluster) as prepared:
+        made = time.monotonic()
+        for manifest in prepared.manifests:
+            text = yaml.safe_dump(manifest)
+            demo.say(cluster.kubectl("apply", "-n", demo.NAMESPACE, "-f", "-", input=text).strip())
+        demo.wait_ready(cluster, [name])
+        ready = time.monotonic()
+        tell_optimization(cluster, name)
+        with services.service_url(cluster, demo.NAMESPACE, name) as url:
+            try:
+                answer = prepared.ask(url)
+            except (ValueError, httpx.HTTPError) as error:
+                raise LocalError(f"{name} does not answer as it should: {error}") from error
+        answered = time.monotonic()
+        if not keeps:
+            remove(cluster, prepared.manifests)
+    demo.say(f"{name} answers: {answer}")
+    return Row(name, made - began, ready - made, answered - ready, answer)
+
+
+def tell_optimization(cluster: Cluster, name: str) -> None:
+    """Say what spec.optimize did, where there is one."""
+    told = cluster.kubectl("get", KIND, name, "-n", demo.NAMESPACE, "-o", "json")
+    done = ModelDeployment.model_validate_json(told).status.model.optimization
+    if done is None:
+        return
+    demo.say(f"{done.steps}: {done.agreement:.1%} of {done.examples} answers are as before")
+    for when, measured in (("before", done.before), ("after", done.after)):
+        accuracy = "" if measured.accuracy is None else f", {measured.accuracy:.1%} right"
+        size = f"{measured.size_bytes / MIB:.1f} MiB"
+        demo.say(f"{when}: {size}, {measured.milliseconds:.1f} ms for one{accuracy}")
 
 
 def list_served(cluster: Cluster) -> set[str]:
@@ -94,9 +109,12 @@ def list_served(cluster: Cluster) -> set[str]:
     return {line.rpartition("/")[2] for line in told.split()}
 
 
-def remove(cluster: Cluster, name: str) -> None:
-    """Delete a model; its pods are gone, and their room is free, when this returns."""
-    cluster.kubectl("delete", KIND, name, "-n", demo.NAMESPACE, "--cascade=foreground")
+def remove(cluster: Cluster, manifests: Sequence[variants.Manifest]) -> None:
+    """Delete what was applied; its pods are gone, and their room is free, when this returns."""
+    for manifest in reversed(manifests):
+        text = yaml.safe_dump(manifest)
+        options = ("-n", demo.NAMESPACE, "--cascade=foreground", "-f", "-")
+        cluster.kubectl("delete", *options, input=text)
 
 
 def show(rows: Sequence[Row]) -> str:
@@ -108,16 +126,14 @@ def show(rows: Sequence[Row]) -> str:
 
 def run(cluster_name: str, names: Sequence[str], *, keeps: bool) -> None:
     """Serve one example after the other; those that were there before stay."""
-    examples = choose(names)
+    chosen = [name for name in RUNS if not names or name in names]
     print("\nthe cluster, both images, the chart", flush=True)
-    cluster = prepare(cluster_name, examples)
+    cluster = prepare(cluster_name)
     before = list_served(cluster)
     rows = []
-    for number, example in enumerate(examples, start=1):
-        print(f"\n[{number}/{len(examples)}] {example.name}", flush=True)
-        rows.append(serve(cluster, example))
-        if not keeps and example.name not in before:
-            remove(cluster, example.name)
+    for number, name in enumerate(chosen, start=1):
+        print(f"\n[{number}/{len(chosen)}] {name}", flush=True)
+        rows.append(serve(cluster, name, keeps=keeps or name in before))
     print(f"\n{show(rows)}\n")
 
 
@@ -131,12 +147,14 @@ def main() -> None:
         "--only",
         action="append",
         default=[],
-        choices=list(questions.QUESTIONS),
+        choices=list(RUNS),
         metavar="NAME",
-        help=f"this one; may be repeated ({', '.join(questions.QUESTIONS)})",
+        help=f"this one; may be repeated ({', '.join(RUNS)})",
     )
     parser.add_argument(
-        "--keep", action="store_true", help="leave the models running, as far as they fit"
+        "--keep",
+        action="store_true",
+        help="leave the models running, as far as they fit; the bucket of sentiment-s3 goes",
     )
     options = parser.parse_args()
     try:

