@@ -21,12 +21,16 @@ from modelyard_runtime.domain import (
     ModelInfo,
     Prompt,
     ScoredToken,
+    Signature,
     TextInput,
     TokenChance,
 )
 from modelyard_runtime.engine.base import Load
 from modelyard_runtime.errors import EngineFailure, InvalidRequest, Overloaded, Unavailable
+from modelyard_runtime.tasks.attribution import ToExplain
 from modelyard_runtime.tasks.fill_mask import Candidate, Filled, Gap
+from modelyard_runtime.tasks.spec import ANY_TEXT
+from tests.support.fake_explanations import explain_text
 
 DIMENSIONS = 4
 
@@ -63,6 +67,11 @@ class FakeEngine:
     #: Sequences inside, and the requests that they belong to.
     inside: int = 0
     requests_inside: int = 0
+    #: As of engines that take no tensors.
+    signature: Signature | None = None
+    takes_chats: bool = True
+    #: Why answers cannot be explained; empty where they can.
+    unexplained: str = ""
     is_dead: bool = False
     is_closed: bool = False
     #: Cleared: computing stands still before the next chunk or batch.
@@ -216,7 +225,7 @@ class FakeBatchEngine(FakeEngine):
         super().__init__(build_info(task), **changes)  # type: ignore[arg-type]
 
     def sample(self) -> object:
-        return Gap("a") if self.info.task is Task.FILL_MASK else TextInput("a")
+        return Gap("_") if self.info.task is Task.FILL_MASK else TextInput(ANY_TEXT)
 
     async def run(self, items: Sequence[object]) -> list[object]:
         texts = [self._text(item) for item in items]
@@ -234,10 +243,15 @@ class FakeBatchEngine(FakeEngine):
             raise EngineFailure("The model failed.")
         if "full" in texts:
             raise Overloaded("The queue is full.", retry_after_seconds=7)
-        return [self._result(text) for text in texts]
+        return [
+            explain_text(item) if isinstance(item, ToExplain) else self._result(text)
+            for item, text in zip(items, texts, strict=True)
+        ]
 
     @staticmethod
     def _text(item: object) -> str:
+        if isinstance(item, ToExplain):
+            item = item.item
         content = item.text if isinstance(item, Gap) else item.content
         text = content if isinstance(content, str) else " ".join(map(str, content))
         if not text:

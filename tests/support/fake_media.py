@@ -5,14 +5,18 @@ from collections.abc import Callable, Sequence
 from modelyard_api.v1alpha1 import Task
 from modelyard_runtime.domain import Classification
 from modelyard_runtime.errors import InvalidRequest
+from modelyard_runtime.tasks.attribution import ToExplain
 from modelyard_runtime.tasks.automatic_speech_recognition import Recording, Transcript
 from modelyard_runtime.tasks.media import Picture
 from modelyard_runtime.tasks.object_detection import Detection, Detections, Scene
 from tests.support.fake_engine import FakeEngine, build_info
+from tests.support.fake_explanations import explain_picture
 
 
-def classify(item: Picture) -> Classification:
+def classify(item: Picture | ToExplain) -> object:
     """`good` is good; `broken` is no picture."""
+    if isinstance(item, ToExplain):
+        return explain_picture(item)
     if item.data == b"broken":
         raise InvalidRequest("this is no PNG, JPEG, WebP or GIF file", param="image")
     good = 0.75 if b"good" in item.data else 0.25
@@ -26,7 +30,7 @@ def transcribe(item: Recording) -> Transcript:
         raise InvalidRequest("this is no WAV, FLAC, Ogg or MP3 file", param="audio")
     if item.language == "xx":
         raise InvalidRequest("this model does not know the language 'xx'", param="language")
-    text = item.data.decode()
+    text = item.data.decode(errors="replace")
     return Transcript(text, seconds=1.5, tokens=len(text.split()))
 
 

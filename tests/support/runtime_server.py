@@ -1,13 +1,13 @@
 """The runtime's applications around a scripted engine: in memory, or on real ports."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
-from modelyard_api.serving import ServingConfig
+from modelyard_api.serving import AdapterConfig, ServingConfig
 from modelyard_runtime.access.gate import Gate
 from modelyard_runtime.accounts.bookkeeping import Bookkeeper
 from modelyard_runtime.engine.base import BatchEngine, GenerationEngine
@@ -21,9 +21,11 @@ from modelyard_runtime.settings import Settings
 MODEL = "tiny"
 
 
-def build_life(engine: GenerationEngine | BatchEngine | None) -> Lifecycle:
+def build_life(
+    engine: GenerationEngine | BatchEngine | None, adapters: Sequence[AdapterConfig] = ()
+) -> Lifecycle:
     """Return a ready process's state; without an engine, one that still loads."""
-    life = Lifecycle(ServingConfig(model_name=MODEL))
+    life = Lifecycle(ServingConfig(model_name=MODEL, adapters=tuple(adapters)))
     if engine is not None:
         life.finish_load(engine, seconds=1.5)
         life.finish_warmup(seconds=0.5, total_seconds=3.0)
@@ -89,10 +91,11 @@ async def running(
     gate: Gate | None = None,
     records: Records | None = None,
     speaks_grpc: bool = False,
+    adapters: Sequence[AdapterConfig] = (),
 ) -> AsyncIterator[Running]:
     """Serve on loopback ports of the system's choice."""
     settings = (settings or Settings()).model_copy(update={"host": "127.0.0.1", "grpc_port": 0})
-    life, gate = build_life(engine), gate or Gate()
+    life, gate = build_life(engine, adapters), gate or Gate()
     metrics = Metrics(life)
     bookkeeper = Bookkeeper(records, metrics, revision="r1", is_auditing=True) if records else None
     app = build_app(life, metrics, settings, keys=gate.keys, bookkeeper=bookkeeper)

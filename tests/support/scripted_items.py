@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
+import orjson
+
 from modelyard_api.v1alpha1 import Task
+from modelyard_runtime.tasks.table import SPECS
 from tests.support.fake_engine import FakeEngine, build_info
 
 
@@ -15,7 +18,8 @@ class ScriptedItems(FakeEngine):
         self.result = result
 
     def sample(self) -> object:
-        return None
+        spec = SPECS[self.info.task]
+        return spec.to_items(spec.request.model_validate_json(orjson.dumps(spec.example)))[0]
 
     async def run(self, items: Sequence[object]) -> list[object]:
         self.items += items

@@ -44,13 +44,17 @@ def build_arrays(seed: int = 0, rows: int = 3) -> dict[str, np.ndarray]:
 class FakeTensorEngine(FakeEngine):
     """Returns what it is given; `fp32` also in sum."""
 
-    signature = SIGNATURE
-
-    def __init__(self, **changes: object) -> None:
-        super().__init__(build_info(Task.PREDICT), **changes)  # type: ignore[arg-type]
+    def __init__(self, *, signature: Signature = SIGNATURE, **changes: object) -> None:
+        super().__init__(build_info(Task.PREDICT), signature=signature, **changes)  # type: ignore[arg-type]
 
     def sample(self) -> TensorInput:
-        return TensorInput({"fp32": np.zeros((1, 2), np.float32)})
+        return TensorInput(
+            {
+                one.name: np.full((1, 2), "a" if one.datatype == "BYTES" else 0, kind)
+                for one in self.signature.inputs
+                if (kind := DATATYPES[one.datatype])
+            }
+        )
 
     async def run(self, items: Sequence[TensorInput]) -> list[Prediction]:
         self.enter(len(items))

@@ -22,6 +22,8 @@ CAPACITY = Capacity(threads=1, memory_bytes=1, max_slots=4, max_waiting=4)
 class NumberPrompts:
     """`1 2 3` are the tokens 1, 2 and 3."""
 
+    takes_chats = False
+
     def encode(self, prompt):
         return [int(word) for word in prompt.split()]
 

@@ -29,4 +29,4 @@ def test_tests_hold_no_packages():
 def test_lock_files_name_no_registry():
     locks = sorted((ROOT / "requirements").glob("*.lock"))
     naming = [p.name for p in locks if "://" in p.read_text()]
-    assert (len(locks), naming) == (4, [])
+    assert (len(locks), naming) == (5, [])

@@ -1,33 +1,25 @@
 """Model folders, each made once per session."""
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 # As the engine sets it for a process of its own; it must stand before torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+from tests.support.example_models import ExampleMaker
 from tests.support.tiny_models import CHAT_TEMPLATE, write_model, write_tokenizer
-
-EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
 @pytest.fixture(scope="session")
 def make_example(tmp_path_factory):
-    """Run an example's make.py, once; returns the folder and what it printed."""
+    """Make an example's model; returns the folder and what its make.py printed."""
     made = {}
 
     def make(name, *options):
         if (name, options) not in made:
             folder = tmp_path_factory.mktemp(name)
-            command = [sys.executable, EXAMPLES / name / "make.py", "--out", folder, *options]
-            # One thread each: the other cores have tests of their own.
-            alone = {**os.environ, "OMP_NUM_THREADS": "1"}
-            done = subprocess.run(command, env=alone, capture_output=True, text=True, check=True)
-            made[name, options] = (folder, done.stdout)
+            made[name, options] = (folder, ExampleMaker(name, *options).write(folder))
         return made[name, options]
 
     return make

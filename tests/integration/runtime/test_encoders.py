@@ -35,13 +35,14 @@ def embed_alone(folder, text, *, pool, normalise):
 async def test_vectors_of_minilm_are_those_of_a_plain_computation(minilm):
     async with running(minilm) as engine:
         assert (engine.info.task, engine.info.context_tokens) == (Task.EMBEDDINGS, 256)
-        halves = await asyncio.gather(
-            engine.run([TextInput(text) for text in SENTENCES[:30]]),
-            engine.run([TextInput(text) for text in SENTENCES[30:]]),
+        (alone,) = await engine.run([TextInput(SENTENCES[2])])
+        parts = await asyncio.gather(
+            engine.run([TextInput(text) for text in SENTENCES[16:]]),
+            *(engine.run([TextInput(text)]) for text in SENTENCES[:16]),
         )
-    answers = halves[0] + halves[1]
-    assert len(answers) == len(SENTENCES)
-    for text, answer in zip(SENTENCES, answers, strict=True):
+    crowd = [answer for part in (*parts[1:], parts[0]) for answer in part]
+    assert len(crowd) == len(SENTENCES)
+    for text, answer in zip([SENTENCES[2], *SENTENCES], [alone, *crowd], strict=True):
         expected = embed_alone(minilm, text, pool=lambda s: s.mean(dim=0), normalise=True)
         assert answer.vector.dtype == np.float32
         np.testing.assert_allclose(answer.vector, expected, atol=1e-5)
@@ -150,12 +151,18 @@ async def test_other_ways_of_pooling_are_refused(pooling, message, tmp_path):
 
 async def test_labels_of_the_sentiment_example(sentiment):
     texts = ["I love this, it is wonderful.", "Terrible, I want my money back.", "Great!"]
+    texts += [text * number for number in range(1, 6) for text in ("No. ", "Fine. ", "Hm? ")][2:]
     model = AutoModelForSequenceClassification.from_pretrained(sentiment)
     tokenizer = AutoTokenizer.from_pretrained(sentiment)
     async with running(sentiment) as engine:
         assert engine.info.task is Task.TEXT_CLASSIFICATION
-        answers = await engine.run([TextInput(text) for text in texts])
-    assert [next(iter(answer.scores)) for answer in answers] == ["positive", "negative", "positive"]
+        alone = await engine.run([TextInput(texts[0])])
+        crowd = await asyncio.gather(*(engine.run([TextInput(text)]) for text in texts))
+    assert len(crowd) == 16
+    answers = [answer for (answer,) in crowd]
+    best = [next(iter(answer.scores)) for answer in answers]
+    assert best[:3] == ["positive", "negative", "positive"]
+    assert alone[0].scores == pytest.approx(answers[0].scores, abs=1e-5)
     for text, answer in zip(texts, answers, strict=True):
         with torch.inference_mode():
             chances = model(**tokenizer(text, return_tensors="pt")).logits[0].softmax(dim=-1)

@@ -165,25 +165,21 @@ async def test_smollm2_knows_the_capital_of_france(smollm2):
 
 async def test_smollm2_continues_many_texts_as_alone(smollm2):
     loaded = load(smollm2)
-    prompts = [
-        "The sky is",
-        "Once upon a time there was a small village by the sea. In this village lived",
-        "def fibonacci(n):\n    ",
-        "Water boils at",
-        "My favourite animals are 🐈 and",
-        "1, 2, 3, 4, 5,",
-    ]
+    beginnings = ["The sky is", "def fibonacci(n):\n    ", "My 🐈 and", "1, 2, 3, 4, 5,"]
+    endings = ["", " Water boils at", " Once upon a time by the sea", " I said: never again, but"]
+    prompts = [beginning + ending for beginning in beginnings for ending in endings]
     alone = []
     for prompt in prompts:
         inputs = loaded.tokenizer(prompt, return_tensors="pt")
-        tokens = loaded.model.generate(**inputs, do_sample=False, max_new_tokens=24)
+        tokens = loaded.model.generate(**inputs, do_sample=False, max_new_tokens=9)
         alone.append(
             loaded.tokenizer.decode(
                 tokens[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True
             )
         )
     async with running(smollm2) as engine:
+        first = await generate(engine, prompts[0], max_tokens=9)
         together = await asyncio.gather(
-            *(generate(engine, prompt, max_tokens=24) for prompt in prompts)
+            *(generate(engine, prompt, max_tokens=9) for prompt in prompts)
         )
-    assert [texts[0] for texts in together] == alone
+    assert [texts[0] for texts in [first, *together]] == [alone[0], *alone]

@@ -40,3 +40,34 @@ def test_a_weight_that_was_packed_is_the_same_afterwards():
     torch.testing.assert_close(packed(states), plain(states), atol=1e-5, rtol=1e-5)
     assert torch.equal(packed.weight, plain.weight)
     torch.testing.assert_close(packed(states), plain(states), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("bias", [True, False], ids=["with a bias", "without"])
+def test_gradients_go_through_as_through_a_plain_layer(bias):
+    plain = nn.Linear(48, 64, bias=bias).requires_grad_(requires_grad=False)
+    packed = PackedLinear(plain)
+    ways = torch.randn(2, 3, 64)
+    gradients = []
+    for layer in (plain, packed):
+        states = torch.linspace(-1, 1, 2 * 3 * 48).reshape(2, 3, 48).requires_grad_()
+        (layer(states).sin() * ways).sum().backward()
+        gradients.append(states.grad)
+    torch.testing.assert_close(gradients[1], gradients[0], atol=1e-5, rtol=1e-5)
+    # The weight is still in blocks, and there once.
+    assert not [name for name, held in vars(packed).items() if _is_dense(held)]
+
+
+def _is_dense(held):
+    return torch.is_tensor(held) and held.layout is torch.strided
+
+
+def test_a_weight_that_was_looked_at_while_answering_passes_gradients_on():
+    plain = nn.Linear(48, 64).requires_grad_(requires_grad=False)
+    packed = PackedLinear(plain)
+    states = torch.randn(3, 48)
+    with torch.inference_mode():
+        assert packed.weight.shape == (64, 48)
+    ours, theirs = states.clone().requires_grad_(), states.clone().requires_grad_()
+    packed(ours).sum().backward()
+    plain(theirs).sum().backward()
+    torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-5, rtol=1e-5)

@@ -1,10 +1,7 @@
 """The engines on real models, held against transformers itself."""
 
 import asyncio
-import subprocess
-import sys
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,24 +14,14 @@ from modelyard_runtime.capacity import read_capacity
 from modelyard_runtime.domain import GenerateRequest, Message, Sampling, TextInput
 from modelyard_runtime.engine.start import start_engine
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
 GREEDY = Sampling(max_tokens=16, temperature=0)
 TEXTS = ("A cat sits on the mat.", "Stocks fell.", "word " * 120, "Ein Satz auf Deutsch, mit ü.")
 
 
-@pytest.fixture(scope="session")
-def model_folder(tmp_path_factory):
-    """Make an example's model folder."""
-    made = {}
-
-    def make(name):
-        if name not in made:
-            made[name] = tmp_path_factory.mktemp("models") / name
-            command = [sys.executable, EXAMPLES / name / "make.py", "--out", made[name]]
-            subprocess.run(command, check=True, capture_output=True)
-        return made[name]
-
-    return make
+@pytest.fixture
+def model_folder(make_example):
+    """An example's model folder."""
+    return lambda name: make_example(name)[0]
 
 
 def use_engine(folder, use):

@@ -1,6 +1,7 @@
 """Attacks on a port that asks for keys, byte by byte: 401 everywhere but at the probes."""
 
 import asyncio
+import base64
 import re
 
 import pytest
@@ -181,6 +182,40 @@ async def test_a_body_is_not_read_for_who_has_no_key(server):
     assert re.findall(rb"HTTP/1\.1 (\d{3}) ", rest) == [b"200"]
     assert b'"status":"ok"' in rest
     writer.close()
+
+
+def login(password, name="anybody"):
+    return "Authorization: Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
+
+
+PAGES = ["/docs", "/docs/swagger-ui-bundle.js", "/docs/page.js?v=1", "/openapi.json"]
+
+
+@pytest.mark.parametrize("target", PAGES)
+async def test_a_browser_reads_the_page_with_a_key_as_its_password(target, server):
+    for header, status in (
+        (login(KEY), 200),
+        (BEARER, 200),
+        (login("mdl_none"), 401),
+        (login("alice", name=KEY), 401),
+        (f"Cookie: key={KEY}", 401),
+    ):
+        assert await ask(server, request(target, header, CLOSE)) == [status]
+
+
+NO_PAGES = ["/v1/models", "/predict", "/docs/", "/d%6fcs", "/docs/../v1/models", "/OPENAPI.JSON"]
+
+
+@pytest.mark.parametrize("target", NO_PAGES)
+async def test_a_password_opens_nothing_else(target, server):
+    assert await ask(server, request(target, login(KEY), CLOSE)) == [401]
+    assert await ask(server, request(target, login(KEY), CLOSE, method="POST")) == [401]
+
+
+async def test_the_page_can_be_read_with_a_password_and_not_be_posted_to(server):
+    assert await ask(server, request("/docs", login(KEY), CLOSE, method="POST")) == [401]
+    told = await talk(server, request("/docs", CLOSE))
+    assert b"\r\nwww-authenticate: Basic realm=" in told
 
 
 REFUSALS = [

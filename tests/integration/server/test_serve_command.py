@@ -7,36 +7,28 @@ import socket
 import subprocess
 import sys
 from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
 import openai
 import pytest
 
 from modelyard_cli.key import hash_key
-from tests.support.tiny_models import write_model
+from tests.support.example_models import ExampleMaker
+from tests.support.lora_adapters import write_adapter
+from tests.support.tiny_models import edit_json, write_model
 from tests.support.waiting import wait_for
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
 #: Importing torch on a busy machine with two cores.
 LOAD_SECONDS = 180
 
 
-@pytest.fixture(scope="session")
-def make_model(tmp_path_factory):
-    """Return a function that makes an example's folder, or skips where its package is missing."""
+@pytest.fixture
+def make_model(tmp_path):
+    """Return a function that makes an example's folder."""
 
     def make(name):
-        folder = tmp_path_factory.mktemp("models") / name
-        made = subprocess.run(
-            [sys.executable, EXAMPLES / name / "make.py", "--out", folder],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if made.returncode != 0 and "is missing; install it" in made.stderr:
-            pytest.skip(made.stderr.strip())
-        assert made.returncode == 0, made.stderr
+        folder = tmp_path / name
+        ExampleMaker(name).write(folder)
         return folder
 
     return make
@@ -182,3 +174,35 @@ def test_a_model_that_does_not_is_not_served_and_the_log_says_why(labels):
     assert process.returncode == 78
     assert "cannot_start reason=VerificationFailed" in output
     assert '$.label is "LABEL_1", expected "LABEL_0"' in output
+
+
+@pytest.fixture
+def letters(tmp_path):
+    """A language model of random weights, and an adapter of it."""
+    folder = tmp_path / "letters"
+    write_model(folder, "LlamaForCausalLM")
+    return folder, write_adapter(folder.parent / "adapter", folder)
+
+
+def test_an_adapter_is_served_beside_its_model(letters):
+    folder, _ = letters
+    with serving(folder, "--adapter", "sql=adapter") as url, client_of(url) as client:
+        texts = [
+            client.completions.create(model=name, prompt="t5 t6 t7", temperature=0).choices[0].text
+            for name in ("letters", "sql")
+        ]
+        assert [model.id for model in client.models.list()] == ["letters", "sql"]
+    assert texts[0] != texts[1]
+
+
+def test_an_adapter_of_another_kind_is_told_of_at_the_start(letters):
+    folder, adapter = letters
+    edit_json(adapter / "adapter_config.json", use_dora=True)
+    with start(folder, free_port(), "--adapter", "sql=adapter") as process:
+        try:
+            output, _ = process.communicate(timeout=LOAD_SECONDS)
+        finally:
+            process.kill()
+    assert process.returncode == 78
+    assert "cannot_start reason=ModelUnsupported" in output
+    assert "The adapter 'sql' cannot be served: in adapter_config.json use_dora is True" in output

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from modelyard_api.serving import AccessConfig, ServingConfig, decode_config
+from modelyard_api.serving import AccessConfig, AdapterConfig, ServingConfig, decode_config
 from modelyard_api.v1alpha1 import DType, Expectation, Format, Task, Verify, VerifyRequest
 from modelyard_cli import serve
 from modelyard_cli.__main__ import main
@@ -79,6 +79,7 @@ def test_it_becomes_the_runtime_of_that_folder(folder, started, capsys):
         "MODELYARD_GRPC_PORT": "0",
         "MODELYARD_INTERNAL_PORT": "0",
         "MODELYARD_LOG_FORMAT": "text",
+        "MODELYARD_SUGGEST": "true",
         "MODELYARD_LAME_DUCK_SECONDS": "0",
         "MODELYARD_PARTING_SECONDS": "0",
     }
@@ -86,7 +87,7 @@ def test_it_becomes_the_runtime_of_that_folder(folder, started, capsys):
     assert "Serving 'a$b'" in capsys.readouterr().out
 
 
-def test_code_of_the_model_reaches_the_runtime(folder, started, capsys):
+def test_code_of_the_model_reaches_the_runtime(folder, started):
     with pytest.raises(Started):
         main(
             [
@@ -96,7 +97,22 @@ def test_code_of_the_model_reaches_the_runtime(folder, started, capsys):
         )
     config = decode_config(started[0][2]["MODELYARD_CONFIG"])
     assert (config.entrypoint, config.allow_code) == ("net:Net", True)
-    assert '{"inputs": [[1.0, 2.0, 3.0, 4.0]]}' in capsys.readouterr().out
+
+
+def test_adapters_reach_the_runtime(folder, started, tmp_path, monkeypatch):
+    (tmp_path / "sql=2").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Started):
+        main(
+            [
+                *("serve", str(folder), "--port", "0", "--internal-port", "0", "--grpc-port", "0"),
+                *("--adapter", "team/sql=sql=2", "--adapter", f"other={tmp_path / 'sql=2'}"),
+            ]
+        )
+    assert decode_config(started[0][2]["MODELYARD_CONFIG"]).adapters == (
+        AdapterConfig(name="team/sql", path=str(tmp_path / "sql=2")),
+        AdapterConfig(name="other", path=str(tmp_path / "sql=2")),
+    )
 
 
 def test_who_may_ask_reaches_the_runtime(folder, started, tmp_path, capsys):
@@ -115,7 +131,7 @@ def test_who_may_ask_reaches_the_runtime(folder, started, tmp_path, capsys):
     )
     shown = capsys.readouterr().out
     assert f"curl --cacert '{tls}/tls.crt' https://127.0.0.1:0/readyz\n" in shown
-    assert 'https://127.0.0.1:0/predict -H "Authorization: Bearer $MODELYARD_API_KEY" ' in shown
+    assert "https://127.0.0.1:0/docs in a browser (any name, and an API key as the" in shown
 
 
 @pytest.mark.parametrize("option", ["--keys", "--tls"])
@@ -266,12 +282,10 @@ def test_help_ends_well(arguments, capsys):
 EXAMPLES = """\
 Serving 'tiny' from /models/tiny
 
-Once it is ready:
   curl http://127.0.0.1:8080/readyz
-  curl http://127.0.0.1:8080/predict -H 'Content-Type: application/json' \
--d '{"text": "I love this."}'
-  curl http://127.0.0.1:8080/v1/embeddings -H 'Content-Type: application/json' \
--d '{"model": "tiny", "input": "I love this."}'
+  http://127.0.0.1:8080/docs in a browser
+
+Once it is ready, a request that it answers is shown below.
 """
 
 
@@ -279,7 +293,7 @@ Once it is ready:
     ("host", "shown"),
     [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "[::1]"), ("::", "[::1]")],
 )
-def test_examples_are_for_the_task_and_the_address(host, shown):
+def test_what_is_shown_is_for_the_address(host, shown):
     config = ServingConfig(model_name="tiny", model_path="/models/tiny", task=Task.EMBEDDINGS)
     expected = EXAMPLES.replace("127.0.0.1", shown)
     assert build_examples(config, host=host, port=8080) == expected
