@@ -66,7 +66,7 @@ bench-runtime: install ## Measure the runtime beside plain transformers; PODS=0 
 bench-updates: install ## Ten updates in a row on one GPU, under clients that keep asking
 	@$(BIN)/python -m bench.updates $(BENCH_ARGS)
 
-bench-optimize: install ## Size, speed and accuracy of two models before and after spec.optimize
+bench-optimize: install ## Size, speed and accuracy of three models before and after spec.optimize
 	@$(BIN)/python -m bench.optimizing $(BENCH_ARGS)
 
 soak: install ## N=100000 requests of all kinds, and what becomes of the runtime's memory

@@ -29,11 +29,13 @@ def read_adapters(given: Sequence[str], *, model_name: str) -> tuple[AdapterConf
         CommandFailed: a name or folder is missing, or a name is there twice.
     """
     adapters: list[AdapterConfig] = []
-    taken = {model_name}
+    taken: set[str] = set()
     for text in given:
         name, _, folder = text.partition("=")
         if not name or not folder:
             raise CommandFailed(f"--adapter {text!r} is not NAME=DIR", cure=_CURE)
+        if name == model_name:
+            raise CommandFailed(f"--adapter: {name!r} is the model's own name", cure=_CURE)
         if name in taken:
             raise CommandFailed(f"--adapter: the name {name!r} is there twice", cure=_CURE)
         path = Path(folder).expanduser().absolute()

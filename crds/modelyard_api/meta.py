@@ -200,8 +200,9 @@ class Reason(StrEnum):
 
     # Failures that the runtime itself reports when it cannot start (exit code EXIT_CANNOT_START).
     VERIFICATION_FAILED = "VerificationFailed"
-    OPTIMIZATION_FAILED = "OptimizationFailed"
     """The model did not answer spec.update.verify as expected."""
+    OPTIMIZATION_FAILED = "OptimizationFailed"
+    """spec.optimize changed more of the model's answers than optimize.minAgreement allows."""
     CONFIG_INVALID = "ConfigInvalid"
     """MODELYARD_CONFIG or MODELYARD_FETCH cannot be read, or does not fit the pod."""
     ACCESS_INVALID = "AccessInvalid"

@@ -26,12 +26,16 @@ def pin(md: ModelDeployment, last: Rendering | None, sources: Sources) -> Commit
         Unresolved: the hub does not say one; the message tells whose.
     """
     commits = find_commits(md, last)
-    for question in _find_questions(md, commits):
-        answer = sources.find(question.source)
-        if answer is None:
-            return None
+    questions = list(_find_questions(md, commits))
+    answers = [sources.find(question.source) for question in questions]
+    # A refusal counts whoever else has not been heard: it would come and go with the others'
+    # answers, which grow old.
+    for question, answer in zip(questions, answers, strict=True):
         if isinstance(answer, Unresolved):
             raise _explain(answer, question.adapter)
+    for question, answer in zip(questions, answers, strict=True):
+        if not isinstance(answer, str):
+            return None
         if question.adapter:
             commits = replace(commits, adapters={**commits.adapters, question.adapter: answer})
         else:
@@ -40,9 +44,15 @@ def pin(md: ModelDeployment, last: Rendering | None, sources: Sources) -> Commit
 
 
 def ask(key: Key, md: ModelDeployment, last: Rendering | None, sources: Sources) -> float | None:
-    """Have looked up what is not known; returns when to look again, if that is known."""
-    questions = _find_questions(md, find_commits(md, last))
-    waits = [sources.want(key, question.source) for question in questions]
+    """Have looked up what is not known; returns when to look again, if that is known.
+
+    While one is refused, only what is refused is asked again.
+    """
+    questions = list(_find_questions(md, find_commits(md, last)))
+    refused = [
+        question for question in questions if isinstance(sources.find(question.source), Unresolved)
+    ]
+    waits = [sources.want(key, question.source) for question in refused or questions]
     return min((wait for wait in waits if wait is not None), default=None)
 
 

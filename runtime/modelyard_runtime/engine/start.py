@@ -70,7 +70,7 @@ def _build(config: ServingConfig, capacity: Capacity, loop: asyncio.AbstractEven
     check_combination(detected, config.dtype, allow_code=config.allow_code)
     names = [adapter.name for adapter in config.adapters]
     check_adapters(detected, config.model_name, names, config.optimize)
-    check_optimize(detected, config.optimize)
+    check_optimize(detected, config.optimize, config.device)
     if config.optimize.compile:
         # Read when torch is imported.
         os.environ.update(find_compiler(os.environ))

@@ -90,7 +90,7 @@ def _read_config(path: Path) -> LoraConfig:
         return parse_lora_config(json.loads((path / CONFIG_FILE).read_bytes()))
     except NotPlain as error:
         raise _unsupported(f"in {CONFIG_FILE} {error}, which this runtime does not serve") from None
-    except (Damaged, ValueError, RecursionError) as error:
+    except (Damaged, ValueError, OverflowError, RecursionError) as error:
         raise _corrupt(f"{CONFIG_FILE} cannot be read: {error}") from error
 
 

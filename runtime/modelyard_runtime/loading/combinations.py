@@ -55,8 +55,22 @@ def check_combination(detected: Detected, dtype: DType, *, allow_code: bool) -> 
         )
 
 
-def check_optimize(detected: Detected, wanted: Optimize) -> None:
-    """Refuse what cannot be done to this kind of model.
+def require_cpu(device: str, wanted: Optimize) -> None:
+    """Refuse other devices.
+
+    Raises:
+        CannotStart: ConfigInvalid.
+    """
+    if device not in {"", "cpu"}:
+        raise CannotStart(
+            Reason.CONFIG_INVALID,
+            f"spec.optimize ({wanted.steps}) is for CPUs, and the model is to run on {device}",
+            hint="Remove spec.optimize, or spec.resources.gpu.",
+        )
+
+
+def check_optimize(detected: Detected, wanted: Optimize, device: str = "") -> None:
+    """Refuse what cannot be done to this kind of model, or there.
 
     Raises:
         CannotStart: ConfigInvalid.
@@ -69,6 +83,15 @@ def check_optimize(detected: Detected, wanted: Optimize) -> None:
             f"spec.optimize ({wanted.steps}) is for models of the formats transformers and gguf, "
             f"and this is {detected.format.value}",
             hint="Remove spec.optimize, or optimise the model before it is published.",
+        )
+    require_cpu(device, wanted)
+    is_quantized = wanted.quantization is not Quantization.NONE
+    if wanted.export is not Export.NONE and (is_quantized or wanted.compile):
+        raise CannotStart(
+            Reason.CONFIG_INVALID,
+            f"spec.optimize.export {wanted.export.value} goes with pruning only, and "
+            f"{wanted.steps} is asked for",
+            hint="Remove spec.optimize.export, or quantization and compile.",
         )
     one_step = detected.task in _ONE_STEP
     for field, is_wanted in (("export", wanted.export is Export.ONNX), ("compile", wanted.compile)):

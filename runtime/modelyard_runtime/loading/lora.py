@@ -244,12 +244,10 @@ def _fill(
                 key = f"base_model.model.{path}.lora_"
                 down = file.get_tensor(f"{key}A.weight")
                 up = file.get_tensor(f"{key}B.weight").float() * adapter.config.scaling_of(path)
+                down, up = (matrix.to(device=device, dtype=dtype) for matrix in (down, up))
+                # In the model's own type, which may be too short for them.
                 _require_finite(path, down, up)
-                layer.add(
-                    adapter.name,
-                    down.to(device=device, dtype=dtype),
-                    up.to(device=device, dtype=dtype),
-                )
+                layer.add(adapter.name, down, up)
     except SafetensorError as error:
         raise _damaged(f"{adapter.weights.name} cannot be read: {error}") from error
 

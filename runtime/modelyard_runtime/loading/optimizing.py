@@ -29,13 +29,16 @@ def optimize_layers(model: Any, wanted: Optimize) -> None:
     last = _find_last(model)
     gentle = _spare(wanted)
     freed = changed = 0
-    for parent, name, layer in list(_find_layers(model)):
+    # Places and not layers: a list of these would keep all that are replaced.
+    for parent, name in list(_find_places(model)):
+        layer = getattr(parent, name)
         better = _optimize_layer(layer, gentle if layer is last else wanted)
         if better is None:
             continue
         setattr(parent, name, better)
         changed += 1
-        freed += layer.in_features * layer.out_features * 4
+        freed += layer.in_features * layer.out_features * torch.float32.itemsize
+        del layer, better
         if freed > _TRIM_EVERY_BYTES:
             freed = 0
             return_freed_memory()
@@ -56,7 +59,8 @@ def weigh(model: Any) -> int:
     """Return the bytes of the model's weights; what two layers share counts once."""
     size = sum(parameter.numel() * parameter.itemsize for parameter in model.parameters())
     shared = None
-    if type(_find_table(model)) is nn.Embedding and model.config.tie_word_embeddings:
+    is_tied = getattr(model.config, "tie_word_embeddings", False)
+    if type(_find_table(model)) is nn.Embedding and is_tied:
         shared = _find_last(model)
     for module in model.modules():
         if isinstance(module, QuantizedLinear | Int8Embedding):
@@ -121,9 +125,9 @@ def _prune(weight: torch.Tensor, sparsity: float) -> torch.Tensor:
     return weight * mask
 
 
-def _find_layers(model: Any) -> Iterator[tuple[nn.Module, str, nn.Linear | PackedLinear]]:
+def _find_places(model: Any) -> Iterator[tuple[nn.Module, str]]:
     for parent in model.modules():
         for name, child in parent.named_children():
             # Subclasses compute something else besides.
             if type(child) is nn.Linear or isinstance(child, PackedLinear):
-                yield parent, name, child
+                yield parent, name

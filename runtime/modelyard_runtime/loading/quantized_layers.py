@@ -4,11 +4,17 @@ Each row of the input is quantised by itself, or not at all, so that an answer d
 who else is in the batch. decisions/0014-quantisation.md says why these kernels.
 """
 
+from typing import Any
+
 import torch
 from torch import nn
 
+from modelyard_api.meta import Reason
 from modelyard_api.v1alpha1 import Quantization
+from modelyard_runtime.errors import CannotStart
 
+#: What a tensor may be asked that has no numbers.
+_ASKABLE = frozenset({"__get__", "size", "dim", "numel", "is_floating_point", "element_size"})
 _INT8_MAX = 127
 _INT4_LEVELS = 15
 _INT4_ZERO = 8
@@ -20,8 +26,40 @@ _GROUP = 32
 _INT4_ROWS = 16
 #: Up to so many rows the kernel that unpacks int8 on the way is faster than unpacking it before.
 _FEW_ROWS = 32
+#: Rows of a weight that are unpacked at a time: the whole may take as much as a model.
+_UNPACKED_ROWS = 4096
 #: It reads beyond the end of a weight whose sides are not multiples of this.
 _INT8_BLOCK = 32
+
+
+class Outline(torch.Tensor):
+    """Type and shape of a weight, without numbers: models ask for these (T5 for the type).
+
+    Torch would compute with what stands in memory there, so whatever else is asked is refused.
+    """
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Answer what a tensor's attributes say.
+
+        Raises:
+            CannotStart: ConfigInvalid, the model computes with a weight outside of its layer.
+        """
+        del types
+        if func.__name__ in _ASKABLE:
+            with torch._C.DisableTorchFunctionSubclass():  # noqa: SLF001
+                return func(*args, **(kwargs or {}))
+        raise CannotStart(
+            Reason.CONFIG_INVALID,
+            "The model computes with a weight outside of its layer "
+            f"({func.__name__}), which quantised weights do not allow",
+            hint="Remove spec.optimize.quantization for this architecture.",
+        )
+
+
+def draw_outline(rows: int, columns: int, dtype: torch.dtype) -> torch.Tensor:
+    """Return a weight's outline."""
+    return torch.empty(rows, columns, dtype=dtype, device="meta").as_subclass(Outline)
 
 
 class QuantizedLinear(nn.Module):
@@ -35,8 +73,8 @@ class QuantizedLinear(nn.Module):
 
     @property
     def weight(self) -> torch.Tensor:
-        """Shape and type of the weight, without numbers: models ask for its type (T5 does)."""
-        return torch.empty(self.out_features, self.in_features, dtype=self._dtype, device="meta")
+        """Shape and type of the weight."""
+        return draw_outline(self.out_features, self.in_features, self._dtype)
 
     @property
     def size_bytes(self) -> int:
@@ -91,10 +129,24 @@ class Int8Linear(QuantizedLinear):
         is_odd = self.in_features % _INT8_BLOCK or self.out_features % _INT8_BLOCK
         short, scales = rows.bfloat16(), self._scales.bfloat16()
         if len(rows) > _FEW_ROWS or is_odd:
-            # Rounded as the kernel does it, so that a row's answer hangs on no other rows.
-            sums = nn.functional.linear(short.float(), self._integers.float())
-            return (sums * scales.float()).bfloat16()
+            return self._multiply_many(short.float(), scales.float())
         return torch._weight_int8pack_mm(short, self._integers, scales)  # noqa: SLF001
+
+    def _multiply_many(self, rows: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
+        """Unpack the weight, a part at a time.
+
+        Rounded as the kernel does it, so that a row's answer hangs on no other rows.
+        """
+        parts = zip(
+            torch.split(self._integers, _UNPACKED_ROWS),
+            torch.split(scales, _UNPACKED_ROWS),
+            strict=True,
+        )
+        products = [
+            nn.functional.linear(rows, integers.float()).mul_(scale).bfloat16()
+            for integers, scale in parts
+        ]
+        return products[0] if len(products) == 1 else torch.cat(products, dim=1)
 
 
 class Int4Linear(QuantizedLinear):
@@ -136,8 +188,8 @@ class Int8Embedding(nn.Module):
 
     @property
     def weight(self) -> torch.Tensor:
-        """Shape and type of the table, without numbers."""
-        return torch.empty(self._integers.shape, dtype=self._dtype, device="meta")
+        """Shape and type of the table."""
+        return draw_outline(self.num_embeddings, self.embedding_dim, self._dtype)
 
     @property
     def size_bytes(self) -> int:

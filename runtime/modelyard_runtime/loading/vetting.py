@@ -20,7 +20,10 @@ from modelyard_runtime.loading.folder import ModelFolder
 from modelyard_runtime.loading.model_files import SEARCHED, find_formats
 
 # Vocabularies are JSON objects with a key per token, and any word can be a token.
-_VOCABULARIES = frozenset({"tokenizer.json", "vocab.json", "added_tokens.json", "merges.json"})
+#: Large ones that configure nothing: vocabularies, and what spec.optimize reads by itself.
+_UNREAD = frozenset(
+    {"tokenizer.json", "vocab.json", "added_tokens.json", "merges.json", "evaluation.json"}
+)
 _FORBIDDEN_KEYS = frozenset({"auto_map", "custom_pipelines", "trust_remote_code"})
 _CODE_FILES = frozenset({"custom_generate/generate.py"})
 _PICKLE_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
@@ -135,7 +138,7 @@ def _refuse_code_files(names: tuple[str, ...]) -> None:
 def _read_documents(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
     documents: dict[str, Any] = {}
     for name in names:
-        if not name.endswith(".json") or Path(name).name in _VOCABULARIES:
+        if not name.endswith(".json") or Path(name).name in _UNREAD:
             continue
         text = (path / name).read_bytes()
         try:

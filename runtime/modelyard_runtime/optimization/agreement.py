@@ -48,11 +48,15 @@ def _cosine(one: Answer, other: Answer) -> float:
 
 
 def _same_order(one: Answer, other: Answer) -> float:
-    """Share of pairs of documents that stand in the same order."""
+    """Share of pairs of the first answer's documents that the second has in the same order."""
     first, second = ([ranked["index"] for ranked in answer["results"]] for answer in (one, other))
     place = {index: rank for rank, index in enumerate(second)}
+    # With top_n the second answer may have others.
+    last = len(second)
     pairs = [(a, b) for i, a in enumerate(first) for b in first[i + 1 :]]
-    return sum(place[a] < place[b] for a, b in pairs) / len(pairs) if pairs else 1.0
+    if not pairs:
+        return float(first == second)
+    return sum(place.get(a, last) < place.get(b, last) for a, b in pairs) / len(pairs)
 
 
 def _similar_texts(one: Answer, other: Answer) -> float:

@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ from modelyard_runtime.tasks.spec import TaskSpec
 FILE_NAME = "evaluation.json"
 #: Each is asked twice while the pod starts.
 MAX_EXAMPLES = 256
+_MAX_ITEMS = 16
+#: Pictures and sounds are in it as base64.
+_MAX_BYTES = 16 * 1024**2
 
 _TEXTS = (
     "I enjoyed every minute of it, and I would go again tomorrow.",
@@ -66,6 +70,24 @@ def read_examples(spec: TaskSpec, document: Any, sample: Any) -> tuple[Example, 
     if not isinstance(document, list) or not 0 < len(document) <= MAX_EXAMPLES:
         raise _invalid(f"it must be a list of 1 to {MAX_EXAMPLES} examples")
     return tuple(_read(spec, number, entry) for number, entry in enumerate(document))
+
+
+def read_document(path: Path) -> Any:
+    """Return what the model folder's evaluation.json says; None if there is none.
+
+    Raises:
+        CannotStart: ConfigInvalid, it is too large or no JSON.
+    """
+    file = path / FILE_NAME
+    if not file.is_file():
+        return None
+    size = file.stat().st_size
+    if size > _MAX_BYTES:
+        raise _invalid(f"it has {size} bytes, and {_MAX_BYTES} are the most")
+    try:
+        return json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise _invalid(f"it is no JSON ({error})") from error
 
 
 def build_requests(spec: TaskSpec, sample: Any) -> list[dict[str, Any]]:
@@ -121,9 +143,15 @@ def _read(spec: TaskSpec, number: int, entry: Any) -> Example:
     if expect and spec.task is Task.TEXT_GENERATION:
         raise _invalid(f'entry {number}: a text has no single right end; leave out "expect"')
     try:
-        return Example(_parse(spec, entry["request"]), expect)
+        body = _parse(spec, entry["request"])
     except ValidationError as error:
         raise _invalid(f"entry {number}, request: {explain(error).message}") from error
+    items = len(spec.to_items(body))
+    if items > _MAX_ITEMS:
+        raise _invalid(f"entry {number} asks for {items} answers; {_MAX_ITEMS} are the most")
+    if expect and items > 1:
+        raise _invalid(f'entry {number}: "expect" is for a request with one answer')
+    return Example(body, expect)
 
 
 def _parse(spec: TaskSpec, request: dict[str, Any]) -> Any:

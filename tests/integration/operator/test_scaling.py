@@ -67,7 +67,8 @@ def wait_replicas(team, loads, wanted, seconds=90):
 
     def wants():
         loads.answer_for(team)
-        return team.get("deployment")["spec"]["replicas"] == wanted
+        child = team.get("deployment")
+        return child is not None and child["spec"]["replicas"] == wanted
 
     team.wait(wants, f"{wanted} pods wanted", seconds)
 

@@ -155,7 +155,7 @@ def test_an_example_that_the_model_cannot_answer_is_refused(tmp_path):
         optimize(load_model(tmp_path), Optimize(quantization=Quantization.INT8))
     assert (caught.value.reason, caught.value.message) == (
         Reason.CONFIG_INVALID,
-        "The model cannot answer an example of evaluation.json: the text is empty",
+        "The model cannot answer an example that it is measured with: the text is empty",
     )
 
 

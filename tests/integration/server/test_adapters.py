@@ -162,6 +162,11 @@ async def test_open_inference_over_http(http, expected):
     assert (answer["model_name"], answer["outputs"][0]["data"]) == ("sql", [expected["sql"]])
     assert (await http.get("/v2/models/sql")).json()["name"] == "sql"
     assert (await http.get("/v2/models/sql/ready")).json() == {"ready": True}
+    for path in ("/v2/models/team/poems", "/v2/models/team/poems/versions/1"):
+        assert (await http.get(path)).json()["name"] == "team/poems"
+        assert (await http.get(f"{path}/ready")).json() == {"ready": True}
+        answer = (await http.post(f"{path}/infer", json=question())).json()
+        assert answer["model_name"] == "team/poems"
     assert (await http.post("/v2/repository/models/sql/load")).status_code == 200
     assert (await http.get("/v2/models/other/ready")).status_code == 404
 

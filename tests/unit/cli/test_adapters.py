@@ -13,7 +13,7 @@ from modelyard_cli.errors import CommandFailed
         pytest.param(["=."], "--adapter '=.' is not NAME=DIR", id="no name"),
         pytest.param(["sql=nowhere"], "--adapter sql: there is no folder 'nowhere'", id="absent"),
         pytest.param(["a=.", "a=."], "--adapter: the name 'a' is there twice", id="twice"),
-        pytest.param(["tiny=."], "--adapter: the name 'tiny' is there twice", id="the model's"),
+        pytest.param(["tiny=."], "--adapter: 'tiny' is the model's own name", id="the model's"),
     ],
 )
 def test_an_adapter_that_cannot_be_meant_is_refused(given, complaint):

@@ -167,6 +167,19 @@ async def test_an_adapter_that_the_hub_does_not_show_is_named():
     )
 
 
+async def test_a_refusal_stands_while_what_else_was_asked_for_grows_old():
+    cluster = FakeCluster(build_model(model={"uri": "hf://acme/base", "adapters": [SQL]}))
+    operator = Operator(cluster)
+    operator.sources.answers["acme/sql", ""] = Unresolved(
+        Reason.UNAUTHORIZED, "It is private.", "Correct spec.model.uri."
+    )
+    for known in (COMMIT, None):
+        operator.sources.answers["acme/base", ""] = known
+        await operator.reconcile()
+        assert conditions(cluster)["Ready"] == ("False", "Unauthorized")
+    assert {source for _, source, _ in operator.sources.wanted} == {"acme/sql"}
+
+
 FETCHED = {
     "name": "fetch",
     "state": {"terminated": {"exitCode": 0, "startedAt": None, "finishedAt": None}},

@@ -15,6 +15,7 @@ from modelyard_api.v1alpha1 import Export, Measured, Optimization, Optimize, Qua
 from modelyard_runtime.engine.backends.builders import build_backend
 from modelyard_runtime.errors import CannotStart, RequestFault
 from modelyard_runtime.loading.calls import Call, recorded_calls
+from modelyard_runtime.loading.combinations import require_cpu
 from modelyard_runtime.loading.loaded import Loaded
 from modelyard_runtime.loading.optimizing import optimize_layers, weigh
 from modelyard_runtime.loading.registry import import_function
@@ -23,6 +24,7 @@ from modelyard_runtime.optimization.examples import (
     FILE_NAME,
     Example,
     count_right,
+    read_document,
     read_examples,
 )
 from modelyard_runtime.tasks.table import SPECS
@@ -54,16 +56,10 @@ def optimize(loaded: Loaded, wanted: Optimize) -> Loaded:
         CannotStart: ConfigInvalid, this model cannot be changed so, or its evaluation.json cannot
             be read; OptimizationFailed, too many answers are others than before.
     """
-    if loaded.device_type != "cpu":
-        raise CannotStart(
-            Reason.CONFIG_INVALID,
-            f"spec.optimize ({wanted.steps}) is for CPUs, and the model runs on "
-            f"{loaded.device_type}",
-            hint="Remove spec.optimize, or spec.resources.gpu.",
-        )
+    require_cpu(loaded.device_type, wanted)
     sample = build_backend(loaded).sample() if _is_batch(loaded) else None
     task = loaded.wanted.detected.task
-    document = loaded.wanted.folder.documents.get(FILE_NAME)
+    document = read_document(loaded.wanted.folder.path)
     examples = read_examples(SPECS[task], document, sample)
     log.info("measuring", extra={"examples": len(examples), "steps": wanted.steps})
     before = _try(loaded, examples)
@@ -166,8 +162,8 @@ def _build_answerer(loaded: Loaded) -> Callable[[Any], Any]:
         except RequestFault as fault:
             raise CannotStart(
                 Reason.CONFIG_INVALID,
-                f"The model cannot answer an example of {FILE_NAME}: {fault.message}",
-                hint=f"Correct {FILE_NAME} in the model folder.",
+                f"The model cannot answer an example that it is measured with: {fault.message}",
+                hint=f"Put examples that it can answer into {FILE_NAME} of the model folder.",
             ) from fault
         return spec.to_answer(body, results)
 
@@ -181,6 +177,12 @@ def _guess_tokens(loaded: Loaded, text: str | tuple[str, ...]) -> list[int]:
     guessed: list[int] = []
     for one in texts:
         tokens = loaded.tokenizer(one)["input_ids"][:_MAX_TOKENS]
+        if not tokens:
+            raise CannotStart(
+                Reason.CONFIG_INVALID,
+                f"A text of {FILE_NAME} has no tokens",
+                hint=f"Put texts with words into {FILE_NAME} of the model folder.",
+            )
         scores = loaded.model(input_ids=torch.tensor([tokens])).logits
         guessed += scores[0].argmax(dim=-1).tolist()
     return guessed

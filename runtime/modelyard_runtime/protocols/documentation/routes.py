@@ -1,7 +1,7 @@
 """`GET /docs`, what its page is made of, and `GET /openapi.json`.
 
 The page is Swagger UI, whose files come from the package fastapi-swagger: a cluster need not reach
-a CDN. Its addresses are relative, so that it works behind a proxy that adds a prefix.
+a CDN.
 """
 
 import asyncio

@@ -40,6 +40,15 @@ _BYTES = "application/octet-stream"
 #: What infers.
 INFER = (f"{_MODEL}/infer", f"{_VERSIONED}/infer")
 
+
+def _route(path: str) -> str:
+    """Return the path for names that have slashes themselves (`Qwen/Qwen2.5`).
+
+    Such a path also matches longer ones: those are added first.
+    """
+    return path.replace("{model_name}", "{model_name:path}")
+
+
 _ERROR: dict[int | str, dict[str, Any]] = {
     "default": {"model": schemas.ErrorAnswer, "description": "Error"}
 }
@@ -62,9 +71,9 @@ def build_router(inference: Inference) -> APIRouter:
         """Compute the model's outputs for these tensors."""
         return await infer_version(request, model_name, "")
 
-    for path, answer in ((INFER[0], infer), (INFER[1], infer_version)):
+    for path, answer in ((INFER[1], infer_version), (INFER[0], infer)):
         router.add_api_route(
-            path,
+            _route(path),
             answer,
             methods=["POST"],
             response_model=None,
@@ -123,10 +132,12 @@ def _add_health(router: APIRouter, inference: Inference) -> None:
         return await tell_version_ready(model_name, "")
 
     for path, answer in (
-        (f"{_MODEL}/ready", tell_model_ready),
         (f"{_VERSIONED}/ready", tell_version_ready),
+        (f"{_MODEL}/ready", tell_model_ready),
     ):
-        router.add_api_route(path, answer, methods=["GET"], response_model=None, responses=ready)
+        router.add_api_route(
+            _route(path), answer, methods=["GET"], response_model=None, responses=ready
+        )
 
 
 def _add_metadata(router: APIRouter, inference: Inference) -> None:
@@ -159,9 +170,9 @@ def _add_metadata(router: APIRouter, inference: Inference) -> None:
         """Tell which tensors the model takes and gives."""
         return await describe_version(model_name, "")
 
-    for path, answer in ((_MODEL, describe_model), (_VERSIONED, describe_version)):
+    for path, answer in ((_VERSIONED, describe_version), (_MODEL, describe_model)):
         router.add_api_route(
-            path,
+            _route(path),
             answer,
             methods=["GET"],
             response_model=None,
@@ -182,7 +193,7 @@ def _add_repository(router: APIRouter, inference: Inference) -> None:
         return json_response(inference.list_models(ready_only=asked.ready))
 
     @router.post(
-        f"{_REPOSITORY}/models/{{model_name}}/load",
+        _route(f"{_REPOSITORY}/models/{{model_name}}/load"),
         response_model=None,
         responses={200: {"model": schemas.Done}},
         openapi_extra=describe_body(schemas.LoadRequest, example={}, is_required=False),
@@ -194,7 +205,7 @@ def _add_repository(router: APIRouter, inference: Inference) -> None:
         return json_response({})
 
     @router.post(
-        f"{_REPOSITORY}/models/{{model_name}}/unload",
+        _route(f"{_REPOSITORY}/models/{{model_name}}/unload"),
         status_code=HTTPStatus.BAD_REQUEST,
         response_model=None,
         responses={HTTPStatus.BAD_REQUEST: {"model": schemas.ErrorAnswer, "description": "Always"}},

@@ -78,6 +78,11 @@ def test_what_can_be_optimised_may_be(detected, wanted):
             ),
         ),
         (
+            CLASSIFIES,
+            Optimize(export="onnx", compile=True),
+            "spec.optimize.export onnx goes with pruning only, and onnx, compile is asked for",
+        ),
+        (
             GENERATES,
             Optimize(export="onnx"),
             (
@@ -118,3 +123,9 @@ def test_an_optimised_model_has_no_adapters(steps):
             "adapter fits the weights that it was trained on"
         ),
     )
+
+
+def test_a_gpu_is_refused_before_loading():
+    check_optimize(CLASSIFIES, Optimize(quantization="int8"), "cpu")
+    with pytest.raises(CannotStart, match=r"\(int8\) is for CPUs, and the model is to run on cuda"):
+        check_optimize(CLASSIFIES, Optimize(quantization="int8"), "cuda")

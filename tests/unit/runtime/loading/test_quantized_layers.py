@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from modelyard_api.v1alpha1 import Quantization
+from modelyard_runtime.errors import CannotStart
 from modelyard_runtime.loading.quantized_layers import Int8Embedding, quantize
 
 KINDS = [Quantization.DYNAMIC_INT8, Quantization.INT8, Quantization.INT4]
@@ -96,6 +97,21 @@ def test_a_rows_product_does_not_hang_on_the_other_rows(kind, counts, scale, see
     # Sums of many rows are made in another order than those of few, and then rounded to 8 bits
     # behind the point.
     torch.testing.assert_close(together, alone, rtol=2**-7, atol=1e-2)
+
+
+@pytest.mark.parametrize("rows", [5000, 4096])
+def test_a_long_weight_is_unpacked_in_parts(rows):
+    plain, layer = build(rows, 33, Quantization.INT8)
+    assert lost(plain, layer, torch.randn(40, 33)) < 3 * MOST[Quantization.INT8]
+
+
+def test_a_weight_tells_its_type_and_shape_and_nothing_else():
+    outline = build(96, 64, Quantization.INT8)[1].weight
+    assert (outline.dtype, outline.shape, outline.size(0)) == (torch.float32, (96, 64), 96)
+    assert isinstance(outline, torch.Tensor)
+    for compute in (lambda: torch.randn(2, 64) @ outline.t(), lambda: outline + 1):
+        with pytest.raises(CannotStart, match="computes with a weight outside of its layer"):
+            compute()
 
 
 def test_a_table_of_words_gives_the_words_but_for_rounding():

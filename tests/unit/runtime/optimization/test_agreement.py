@@ -36,6 +36,9 @@ CASES = [
     (Task.RERANK, ranked(0, 1, 2), ranked(0, 2, 1), 2 / 3),
     (Task.RERANK, ranked(0, 1, 2), ranked(2, 1, 0), 0.0),
     (Task.RERANK, ranked(0), ranked(0), 1.0),
+    (Task.RERANK, ranked(0), ranked(1), 0.0),
+    (Task.RERANK, ranked(0, 1), ranked(0, 2), 1.0),
+    (Task.RERANK, ranked(1, 0), ranked(2, 0), 0.0),
     (Task.TOKEN_CLASSIFICATION, entities(), entities(), 1.0),
     (Task.TOKEN_CLASSIFICATION, entities(("P", 0, 3)), entities(), 0.0),
     (

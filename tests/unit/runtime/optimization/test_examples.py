@@ -6,7 +6,12 @@ from modelyard_api.meta import Reason
 from modelyard_api.v1alpha1 import Task
 from modelyard_runtime.domain import TextInput
 from modelyard_runtime.errors import CannotStart
-from modelyard_runtime.optimization.examples import Example, count_right, read_examples
+from modelyard_runtime.optimization.examples import (
+    Example,
+    count_right,
+    read_document,
+    read_examples,
+)
 from modelyard_runtime.tasks.fill_mask import Gap
 from modelyard_runtime.tasks.summarization import TextToSummarise
 from modelyard_runtime.tasks.table import SPECS
@@ -65,6 +70,11 @@ INVALID = [
         [{"request": {"text": "x"}}, {"request": {"words": "x"}}],
         "entry 1, request: Missing required parameter: 'text'.",
     ),
+    (
+        [{"request": {"text": ["x", "y"]}, "expect": {"label": "good"}}],
+        'entry 0: "expect" is for a request with one answer',
+    ),
+    ([{"request": {"text": ["x"] * 17}}], "entry 0 asks for 17 answers; 16 are the most"),
 ]
 
 
@@ -76,6 +86,27 @@ def test_what_cannot_be_read_is_named(document, problem):
     assert caught.value.message == (
         f"evaluation.json of the model folder cannot be used: {problem}"
     )
+
+
+def test_a_folder_without_examples_has_none(tmp_path):
+    assert read_document(tmp_path) is None
+    (tmp_path / "evaluation.json").write_text("[1]")
+    assert read_document(tmp_path) == [1]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[", "it is no JSON ("),
+        ("[" * 100_000, "it is no JSON ("),
+        (" " * 2**25, "it has 33554432"),
+    ],
+)
+def test_a_file_that_is_none_is_refused(tmp_path, text, problem):
+    (tmp_path / "evaluation.json").write_text(text)
+    with pytest.raises(CannotStart) as caught:
+        read_document(tmp_path)
+    assert problem in caught.value.message
 
 
 def test_a_text_has_no_right_end():
