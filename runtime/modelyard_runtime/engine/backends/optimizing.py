@@ -13,6 +13,7 @@ import torch
 from modelyard_api.meta import Reason
 from modelyard_api.v1alpha1 import Export, Measured, Optimization, Optimize, Quantization, Task
 from modelyard_runtime.engine.backends.builders import build_backend
+from modelyard_runtime.engine.backends.causal_lm import CausalLM
 from modelyard_runtime.errors import CannotStart, RequestFault
 from modelyard_runtime.loading.calls import Call, recorded_calls
 from modelyard_runtime.loading.combinations import require_cpu
@@ -57,7 +58,12 @@ def optimize(loaded: Loaded, wanted: Optimize) -> Loaded:
             be read; OptimizationFailed, too many answers are others than before.
     """
     require_cpu(loaded.device_type, wanted)
-    sample = build_backend(loaded).sample() if _is_batch(loaded) else None
+    # Either refuses a model that this runtime cannot serve, before it is changed.
+    sample = None
+    if _is_batch(loaded):
+        sample = build_backend(loaded).sample()
+    else:
+        check_causal_lm(loaded)
     task = loaded.wanted.detected.task
     document = read_document(loaded.wanted.folder.path)
     examples = read_examples(SPECS[task], document, sample)
@@ -76,6 +82,15 @@ def optimize(loaded: Loaded, wanted: Optimize) -> Loaded:
     log.info("optimized", extra=optimization.dump())
     require_agreement(optimization, wanted.min_agreement)
     return replace(better, optimization=optimization)
+
+
+def check_causal_lm(loaded: Loaded) -> None:
+    """Refuse a language model that cannot be served with our cache.
+
+    Raises:
+        CannotStart: ModelUnsupported.
+    """
+    CausalLM(loaded).release()
 
 
 def require_agreement(found: Optimization, wanted: float) -> None:
