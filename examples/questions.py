@@ -50,6 +50,16 @@ def read_nearest(answer: Any) -> str:
     return str(nearness.index(max(nearness)) + 1)
 
 
+def read_entities(answer: Any) -> str:
+    """Return what was found in a text, each with its group."""
+    return ", ".join(f"{found['entity_group']} {found['word']}" for found in answer["entities"])
+
+
+def read_first(answer: Any) -> str:
+    """Return the document that a reranker put first."""
+    return str(answer["results"][0]["document"]["text"])
+
+
 #: SmolLM2 is shown how it is done: it is too small to be told.
 PASSAGE = (
     "Angela moved to Berlin when she was nine. She works there as a baker, and her brother Tom is "
@@ -135,6 +145,58 @@ QUESTIONS: dict[str, tuple[Question, ...]] = {
             body="sample.flac",
             read=read_field("text"),
             expected=re.escape((HERE / "whisper" / "sample.txt").read_text().strip()),
+        ),
+    ),
+    "names": (
+        Question(
+            path="/token-classification",
+            body={"text": "Angela moved from Berlin to New Orleans with her brother Tom."},
+            read=read_entities,
+            expected="PER angela, LOC berlin, LOC new orleans, PER tom",
+        ),
+    ),
+    "answers": tuple(
+        Question(
+            path="/question-answering",
+            body={
+                "question": question,
+                "context": "Angela moved to Berlin in 1998 and works there as a baker. Her brother "
+                "Tom is a nurse in Hamburg and has three dogs.",
+            },
+            read=read_field("answer"),
+            expected=answer,
+        )
+        for question, answer in (
+            ("When did Angela move to Berlin?", "1998"),
+            ("Where does Tom work?", "Hamburg"),
+        )
+    ),
+    "reranker": (
+        Question(
+            path="/rerank",
+            body={
+                "query": "At what time does the market open?",
+                "documents": [
+                    "Fresh fish is sold at the stall by the fountain.",
+                    "The stalls are set up from seven in the morning.",
+                    "You can pay with coins only.",
+                    "Park your car behind the church.",
+                ],
+            },
+            read=read_first,
+            expected=r"The stalls are set up from seven in the morning\.",
+        ),
+    ),
+    "topics": (
+        # None of these labels was in its training.
+        Question(
+            path="/zero-shot-classification",
+            body={
+                "text": "Our flight was cancelled because of ice on the runway.",
+                "labels": ["taxes", "aviation", "tennis", "birds", "housing"],
+            },
+            read=read_field("label"),
+            expected="aviation",
         ),
     ),
     "minilm": (
