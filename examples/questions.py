@@ -55,6 +55,11 @@ def read_entities(answer: Any) -> str:
     return ", ".join(f"{found['entity_group']} {found['word']}" for found in answer["entities"])
 
 
+def read_labels(answer: Any) -> str:
+    """Return which objects were found, by name."""
+    return " ".join(sorted(found["label"] for found in answer["objects"]))
+
+
 def read_first(answer: Any) -> str:
     """Return the document that a reranker put first."""
     return str(answer["results"][0]["document"]["text"])
@@ -170,6 +175,22 @@ QUESTIONS: dict[str, tuple[Question, ...]] = {
             ("When did Angela move to Berlin?", "1998"),
             ("Where does Tom work?", "Hamburg"),
         )
+    ),
+    "headlines": (
+        Question(
+            path="/summarize",
+            body={
+                "text": "On Monday a lorry overturned in Oakham. Until Friday nobody may use the "
+                "bridge. Nobody was hurt."
+            },
+            read=read_field("text"),
+            expected="Oakham bridge closed until Friday",
+        ),
+    ),
+    "scenes": (
+        Question(
+            path="/predict", body="sample.png", read=read_labels, expected="circle square triangle"
+        ),
     ),
     "reranker": (
         Question(
