@@ -100,8 +100,7 @@ def check_optimize(detected: Detected, wanted: Optimize, device: str = "") -> No
                 Reason.CONFIG_INVALID,
                 f"spec.optimize.{field} is for models that answer in one step, and "
                 f"{detected.task.value} takes many",
-                hint=f"Remove spec.optimize.{field}; quantization dynamic-int8 makes such a model "
-                "faster.",
+                hint=f"Remove spec.optimize.{field}; quantization is for such models, too.",
             )
     if wanted.compile and wanted.quantization in _UNCOMPILED:
         raise CannotStart(

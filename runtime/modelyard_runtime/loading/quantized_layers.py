@@ -79,7 +79,7 @@ class QuantizedLinear(nn.Module):
     @property
     def size_bytes(self) -> int:
         """Memory of the weight."""
-        return sum(buffer.numel() * buffer.element_size() for buffer in self.buffers())
+        return _weigh_buffers(self)
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """Multiply with the weight; states of shape (..., in), any number type."""
@@ -94,8 +94,8 @@ class QuantizedLinear(nn.Module):
         raise NotImplementedError
 
 
-class DynamicInt8Linear(QuantizedLinear):
-    """Weight and input are in int8, the sum is exact: symmetric, a scale for each row of both."""
+class _RowScaledLinear(QuantizedLinear):
+    """The weight is in int8, symmetric, with a scale for each row."""
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
         super().__init__(weight, bias)
@@ -104,6 +104,10 @@ class DynamicInt8Linear(QuantizedLinear):
         self.register_buffer("_scales", scales)
         self._integers: torch.Tensor
         self._scales: torch.Tensor
+
+
+class DynamicInt8Linear(_RowScaledLinear):
+    """Weight and input are in int8, the sum is exact: symmetric, a scale for each row of both."""
 
     def _multiply(self, rows: torch.Tensor) -> torch.Tensor:
         integers, scales = _round_rows(rows.float())
@@ -114,16 +118,8 @@ class DynamicInt8Linear(QuantizedLinear):
         return sums.mul(scales.unsqueeze(1)).mul_(self._scales)
 
 
-class Int8Linear(QuantizedLinear):
+class Int8Linear(_RowScaledLinear):
     """The weight is in int8, a scale for each row; bfloat16 is multiplied with it."""
-
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
-        super().__init__(weight, bias)
-        integers, scales = _round_rows(weight.float())
-        self.register_buffer("_integers", integers)
-        self.register_buffer("_scales", scales)
-        self._integers: torch.Tensor
-        self._scales: torch.Tensor
 
     def _multiply(self, rows: torch.Tensor) -> torch.Tensor:
         is_odd = self.in_features % _INT8_BLOCK or self.out_features % _INT8_BLOCK
@@ -194,7 +190,7 @@ class Int8Embedding(nn.Module):
     @property
     def size_bytes(self) -> int:
         """Memory of the table."""
-        return sum(buffer.numel() * buffer.element_size() for buffer in self.buffers())
+        return _weigh_buffers(self)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Return the words' vectors, of shape (..., dimensions)."""
@@ -213,6 +209,10 @@ def quantize(
     if kind is Quantization.INT4 and rows % _INT4_ROWS == 0 and columns % _GROUP == 0:
         return Int4Linear(weight, bias)
     return None
+
+
+def _weigh_buffers(module: nn.Module) -> int:
+    return sum(buffer.numel() * buffer.element_size() for buffer in module.buffers())
 
 
 def _round_rows(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
