@@ -9,7 +9,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -36,7 +36,8 @@ class Backend(Computing, Protocol):
     """A task's work around the model; each method is called on a thread of its own.
 
     An item may take several rows of the model: a text and each of its candidate labels, a long
-    document's windows.
+    document's windows. Where rows are large, `row_bytes` says how large, and `count_held(rows)` how
+    many of them are not parts of others.
     """
 
     def sample(self) -> Any:
@@ -80,8 +81,14 @@ class QueueingEngine:
         self.sample = backend.sample
         self._worker = worker
         self._backend = backend
-        self._max_rows = _count_rows(capacity, getattr(backend, "row_bytes", 0))
-        self._inside: dict[BatchJob, float] = {}
+        self._max_rows = capacity.max_waiting * _ROWS_PER_WAITING
+        self._max_held = self._max_rows
+        if row_bytes := getattr(backend, "row_bytes", 0):
+            self._max_held = max(capacity.memory_bytes // _MEMORY_SHARE // row_bytes, 1)
+        # Of a job's rows, how many take memory of their own.
+        self._count_held: Callable[[Sequence[Sized]], int] = getattr(backend, "count_held", len)
+        #: The jobs inside, each with the rows that it holds in memory.
+        self._inside: dict[BatchJob, int] = {}
         self._seconds_per_row = 0.01
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         self._finishing = ThreadPoolExecutor(1, thread_name_prefix="finish")
@@ -101,12 +108,12 @@ class QueueingEngine:
         """Return one result per item, in order; see BatchEngine.run."""
         if not items:
             return []
-        self._refuse_overload(len(items))
+        self._refuse_overload(len(items), held=len(items))
         loop = asyncio.get_running_loop()
         with self._awaiting_rows():
             groups = await loop.run_in_executor(self._preparing, _prepare, self._backend, items)
         rows = [row for group in groups for row in group]
-        self._refuse_overload(len(rows))
+        self._refuse_overload(len(rows), held=self._count_held(rows))
         outputs = await self._compute(rows)
         return await loop.run_in_executor(
             self._finishing, _finish, self._backend, items, groups, outputs
@@ -122,7 +129,7 @@ class QueueingEngine:
         job = BatchJob(rows, asyncio.Queue())
         self._worker.put(Run(job))
         began = time.monotonic()
-        with self._counted(job, began):
+        with self._counted(job):
             content = await job.mailbox.get()
         if isinstance(content, RequestFault):
             raise content
@@ -148,9 +155,9 @@ class QueueingEngine:
         log.info("client_left", extra={"total": self.abandoned})
 
     @contextmanager
-    def _counted(self, job: BatchJob, began: float) -> Iterator[None]:
+    def _counted(self, job: BatchJob) -> Iterator[None]:
         """Count the job as inside; when its client leaves, have it dropped."""
-        self._inside[job] = began
+        self._inside[job] = self._count_held(job.rows)
         try:
             yield
         except asyncio.CancelledError:
@@ -160,23 +167,17 @@ class QueueingEngine:
         finally:
             del self._inside[job]
 
-    def _refuse_overload(self, wanted: int) -> None:
+    def _refuse_overload(self, wanted: int, *, held: int) -> None:
         inside = sum(len(job.rows) for job in self._inside)
+        is_long = inside + wanted > self._max_rows
+        is_large = sum(self._inside.values()) + held > self._max_held
         # However large, a request alone is taken: it would never fit otherwise.
-        if self._inside and inside + wanted > self._max_rows:
+        if self._inside and (is_long or is_large):
             seconds = math.ceil(inside * self._seconds_per_row)
             raise Overloaded(
                 f"{inside} inputs are waiting, and there is no room for {wanted} more",
                 retry_after_seconds=min(max(seconds, 1), _MAX_RETRY_SECONDS),
             )
-
-
-def _count_rows(capacity: Capacity, row_bytes: int) -> int:
-    """Return how many rows may wait; `row_bytes` is of rows that are larger than a text's."""
-    rows = capacity.max_waiting * _ROWS_PER_WAITING
-    if not row_bytes:
-        return rows
-    return max(min(rows, capacity.memory_bytes // _MEMORY_SHARE // row_bytes), 1)
 
 
 def _prepare(backend: Backend, items: Sequence[Any]) -> list[Sequence[Sized]]:

@@ -55,7 +55,7 @@ class Explaining:
         self._classifier: Backend = classifier
         self._gradients = gradients
         self.context_tokens: int = classifier.context_tokens
-        #: Of the classifier's rows; the points of a path share one.
+        #: Of the classifier's rows.
         self.row_bytes: int = getattr(classifier, "row_bytes", 0)
         self.sample = classifier.sample
         self.require_health = classifier.require_health
@@ -65,6 +65,10 @@ class Explaining:
         if isinstance(item, ToExplain):
             return self._gradients.prepare(item)
         return self._classifier.prepare(item)
+
+    def count_held(self, rows: Sequence[Any]) -> int:
+        """Return how many rows take memory of their own: the points of a path share one."""
+        return len({id(row.row if isinstance(row, PathRow) else row) for row in rows})
 
     def compute(self, rows: Sequence[Any]) -> Sequence[Any]:
         """Return the scores of plain rows, and the slopes at points of paths."""

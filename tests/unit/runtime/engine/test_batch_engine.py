@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,12 +60,13 @@ LIMITS = BatchLimits(4, 100)
 
 
 @asynccontextmanager
-async def running(encoder=None, *, limits=LIMITS):
+async def running(encoder=None, *, limits=LIMITS, memory_bytes=1):
     encoder = encoder or ToyEncoder()
     worker = Worker("toy")
     core = BatchCore(encoder, limits, asyncio.get_running_loop())
     await worker.start(lambda: (core, None))
-    engine = QueueingEngine(worker, INFO, encoder, CAPACITY)
+    capacity = replace(CAPACITY, memory_bytes=memory_bytes)
+    engine = QueueingEngine(worker, INFO, encoder, capacity)
     try:
         yield engine
     finally:
@@ -171,6 +173,24 @@ async def test_large_rows_are_fewer():
             await embed(engine, [2])
         encoder.gate.set()
         assert await inside == [(1, 1)]
+
+
+async def test_large_rows_that_share_their_content_count_once():
+    """Of a memory for two rows, a request with six points of one picture takes one."""
+    encoder = ToyEncoder()
+    encoder.row_bytes = 1000
+    encoder.count_held = lambda rows: len({row.tokens for row in rows})
+    encoder.gate.clear()
+    async with running(encoder, memory_bytes=2 * 8 * 1000) as engine:
+        inside = [asyncio.create_task(embed(engine, *[[1]] * 6))]
+        await asyncio.to_thread(encoder.entered.wait, SOON)
+        inside.append(asyncio.create_task(embed(engine, [2])))
+        while engine.load != Load(running=1, waiting=1):
+            await asyncio.sleep(0)
+        with pytest.raises(Overloaded, match="7 inputs are waiting, and there is no room for 1"):
+            await embed(engine, [3])
+        encoder.gate.set()
+        assert await asyncio.gather(*inside) == [[(1, 1)] * 6, [(2, 1)]]
 
 
 async def test_a_failing_batch_fails_its_requests_only():
