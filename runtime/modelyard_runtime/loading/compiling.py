@@ -1,6 +1,5 @@
 """Compiles a model's computation, for all sizes that requests may have."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -31,12 +30,13 @@ def compile_model(model: Any, call: Call, memory_bytes: int) -> None:
     require_memory(_COMPILER_BYTES, resident_bytes=resident, limit_bytes=memory_bytes)
     # The compiler knows nothing of packed layers, and merges what it knows.
     unpack_linear_layers(model)
-    model.compile(dynamic=True)
     try:
         with silenced_libraries(), torch.inference_mode():
-            for inputs in _vary(call):
+            forms = list_forms(model, call)
+            model.compile(dynamic=True)
+            for inputs in forms:
                 model(**inputs)
-    # Whatever it is: torch's own errors are of many kinds, and a model may take no text so short.
+    # Whatever it is: torch's own errors are of many kinds.
     except Exception as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         cause = f"{type(error).__name__}: {lines[0] if lines else ''}"[:_CAUSE_LENGTH]
@@ -48,15 +48,25 @@ def compile_model(model: Any, call: Call, memory_bytes: int) -> None:
         ) from error
 
 
-def _vary(call: Call) -> Iterator[dict[str, torch.Tensor]]:
-    """Yield the call's inputs in all forms that have a program of their own.
+def list_forms(model: Any, call: Call) -> list[dict[str, torch.Tensor]]:
+    """Return the call's inputs in all forms that have a program of their own.
 
-    They are made for inference only, as those of requests are: that is part of the form.
+    They are made for inference only, as those of requests are: that is part of the form. Some
+    models take no text of one token, as those that read what stands at its end token.
     """
     is_text = all(tensor.dim() == _TEXT_DIMENSIONS for tensor in call.inputs.values())
-    for rows in (call.rows, 1):
-        for width in (None, 1) if is_text else (None,):
-            yield {
-                name: (tensor[:rows, :width] if is_text else tensor[:rows]).clone()
-                for name, tensor in call.inputs.items()
-            }
+    cuts = [
+        (slice(rows), slice(width)) if is_text else (slice(rows),)
+        for rows in (call.rows, 1)
+        for width in ((None, 1) if is_text else (None,))
+    ]
+    forms = [{name: tensor[cut].clone() for name, tensor in call.inputs.items()} for cut in cuts]
+    return [inputs for inputs in forms if _is_taken(model, inputs)]
+
+
+def _is_taken(model: Any, inputs: dict[str, torch.Tensor]) -> bool:
+    try:
+        model(**inputs)
+    except Exception:  # noqa: BLE001 - whatever it is, a request like it would fail as well
+        return False
+    return True
