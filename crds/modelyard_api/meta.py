@@ -13,10 +13,6 @@ KIND: Final = "ModelDeployment"
 PLURAL: Final = "modeldeployments"
 RESOURCE: Final = f"{PLURAL}.{GROUP}"
 
-#: Longest name of a ModelDeployment: children carry it with suffixes inside the 63 of a DNS label.
-MAX_NAME_LENGTH: Final = 52
-
-
 # Labels and annotations. The prefix is reserved: users' labels cannot set it.
 
 #: On every child: the value is `MANAGER`, so that watches can select server-side.

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 from modelyard_api.fetch import is_digest
 from modelyard_api.report import RuntimeReport, decode_report
-from modelyard_api.v1alpha1 import ModelDeployment, ModelFacts, StartupTimes, Task
+from modelyard_api.v1alpha1 import AdapterFacts, ModelDeployment, ModelFacts, StartupTimes, Task
+from modelyard_operator.desired.names import FETCH_CONTAINER, name_adapter_fetch
 from modelyard_operator.observed import Observed
 from modelyard_operator.records import PodRecord
 from modelyard_operator.startup import find_newest_ready, measure_startup
@@ -66,7 +67,15 @@ def _read_report(report: RuntimeReport, pod: PodRecord) -> Facts:
             size_bytes=report.size_bytes,
             parameters=report.parameters,
             optimization=report.optimization,
-            resolved_revision=_find_fetched_revision(pod),
+            resolved_revision=_find_digest(pod),
+            # The runtime names them in the order of their numbers.
+            adapters=tuple(
+                AdapterFacts(
+                    name=name,
+                    resolved_revision=_find_fetched_revision(pod, name_adapter_fetch(place)),
+                )
+                for place, name in enumerate(report.adapters)
+            ),
         ),
         startup=measure_startup(pod, report),
         actual=report.device.actual,
@@ -74,10 +83,16 @@ def _read_report(report: RuntimeReport, pod: PodRecord) -> Facts:
     )
 
 
-def _find_fetched_revision(pod: PodRecord) -> str:
-    """Return the digest of what the download brought, where nobody knew it beforehand."""
-    report = decode_report(pod.fetched.message) if pod.fetched is not None else None
+def _find_digest(pod: PodRecord) -> str:
+    """Return the digest of what the model's download brought; a commit is known beforehand."""
+    revision = _find_fetched_revision(pod, FETCH_CONTAINER)
+    return revision if is_digest(revision) else ""
+
+
+def _find_fetched_revision(pod: PodRecord, container: str) -> str:
+    """Return the commit or digest that a download brought; nothing of what came as an image."""
+    end = pod.downloads.get(container)
+    report = decode_report(end.message) if end is not None else None
     if report is None or report.download is None:
         return ""
-    revision = report.download.resolved_revision
-    return revision if is_digest(revision) else ""
+    return report.download.resolved_revision

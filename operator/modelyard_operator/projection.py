@@ -97,7 +97,7 @@ def project_pod(body: Json) -> PodRecord:
     metadata, status = body["metadata"], body.get("status") or {}
     labels = metadata.get("labels") or {}
     serving: Json = next(iter(status.get("containerStatuses") or ()), {})
-    fetching, fetched = _find_fetches(status.get("initContainerStatuses"))
+    fetching, downloads = _find_downloads(status.get("initContainerStatuses"))
     container = fetching or serving
     state, last = container.get("state") or {}, container.get("lastState") or {}
     waiting = state.get("waiting") or {}
@@ -125,26 +125,24 @@ def project_pod(body: Json) -> PodRecord:
         last_exit=_project_exit(ended) if ended else None,
         is_fetching=bool(fetching),
         fetcher=fetching.get("name", FETCH_CONTAINER),
-        fetched=_project_exit(fetched) if fetched and not fetching else None,
+        downloads=downloads,
         gone_by=_parse_time(metadata.get("deletionTimestamp")),
     )
 
 
-def _find_fetches(statuses: Any) -> tuple[Json, Json]:
-    """Return the download that is not over, of the model or an adapter, and the model's end."""
+def _find_downloads(statuses: Any) -> tuple[Json, dict[str, Exit]]:
+    """Return the first download that has not ended well, and how those before it ended."""
     prefix = f"{FETCH_CONTAINER}-{ADAPTER_PREFIX}"
-    ends: dict[str, Json] = {}
-    unfinished: list[Json] = []
+    over: dict[str, Exit] = {}
     for status in statuses or ():
         name = status.get("name", "")
-        if name == FETCH_CONTAINER or name.startswith(prefix):
-            ends[name] = _find_end(status)
-            unfinished += [status] if ends[name].get("exitCode") != 0 else []
-    return (unfinished[0] if unfinished else {}), ends.get(FETCH_CONTAINER, {})
-
-
-def _find_end(container: Json) -> Json:
-    return (container.get("state") or {}).get("terminated") or {}
+        if name != FETCH_CONTAINER and not name.startswith(prefix):
+            continue
+        end = (status.get("state") or {}).get("terminated") or {}
+        if end.get("exitCode") != 0:
+            return status, over
+        over[name] = _project_exit(end)
+    return {}, over
 
 
 def _find_owner(metadata: Json) -> Json:

@@ -4,6 +4,7 @@ A parsed Deployment takes 23 KiB, its record less than one. Records compare with
 resource version, so that a write which changes nothing we read wakes nobody.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -95,7 +96,8 @@ class PodRecord:
 
     `is_fetching` says that the model is not there yet: waiting, running, restarts and the last exit
     are then of the container that fetches it, which is called `fetcher`: the model's own, or an
-    adapter's. `fetched` is how the model's ended well. `gone_by` is when the grace period of a pod
+    adapter's. `downloads` are how those ended that are over, by the name of the container, in the
+    order in which they ran. `gone_by` is when the grace period of a pod
     that terminates is over; on a dead node it stays on.
     """
 
@@ -120,7 +122,7 @@ class PodRecord:
     last_exit: Exit | None
     is_fetching: bool = False
     fetcher: str = "fetch"
-    fetched: Exit | None = None
+    downloads: Mapping[str, Exit] = field(default_factory=dict)
     gone_by: datetime | None = None
 
     def fact(self, fact_type: str) -> Fact | None:

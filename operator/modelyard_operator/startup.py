@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from modelyard_api.durations import format_seconds, format_time
 from modelyard_api.report import RuntimeReport
 from modelyard_api.v1alpha1 import StartupTimes
+from modelyard_operator.desired.names import FETCH_CONTAINER
 from modelyard_operator.records import PodRecord
 
 _STAGES = (
@@ -14,6 +15,7 @@ _STAGES = (
     "waiting for its volumes and network",
     "pulling images",
     "downloading the model",
+    "downloading an adapter",
     "loading the model",
     "serving",
 )
@@ -57,11 +59,17 @@ def _find_stage(pod: PodRecord) -> _Stage:
 
 def _find_step(pod: PodRecord) -> tuple[int, datetime]:
     if pod.running_since is not None:
-        return (3 if pod.is_fetching else 4), pod.running_since
+        return _find_running_step(pod), pod.running_since
     sandbox, scheduled = pod.since("PodReadyToStartContainers"), pod.since("PodScheduled")
     if sandbox is not None:
         return 2, sandbox
     return (1, scheduled) if scheduled is not None else (0, pod.created)
+
+
+def _find_running_step(pod: PodRecord) -> int:
+    if not pod.is_fetching:
+        return 5
+    return 3 if pod.fetcher == FETCH_CONTAINER else 4
 
 
 def find_newest_ready(pods: Iterable[PodRecord], revision: str) -> PodRecord | None:
@@ -77,14 +85,14 @@ def measure_startup(pod: PodRecord, report: RuntimeReport | None) -> StartupTime
     first container. Kubernetes' times are whole seconds.
     """
     sandbox = pod.since("PodReadyToStartContainers")
-    fetched = pod.fetched
-    begun = fetched.started if fetched is not None else pod.running_since
+    downloads = list(pod.downloads.values())
+    begun = downloads[0].started if downloads else pod.running_since
     steps = report.startup if report is not None else None
     return StartupTimes(
         scheduled=_format_span(pod.created, pod.since("PodScheduled")),
         # A restarted container's start says nothing about the pull.
         image_pull="" if pod.restarts else _format_span(sandbox, begun),
-        download=_format_span(fetched.started, fetched.finished) if fetched is not None else "",
+        download=_format_span(begun, downloads[-1].finished) if downloads else "",
         load=_format(steps.load if steps else None),
         warmup=_format(steps.warmup if steps else None),
         total=_format_span(pod.created, pod.since("Ready")),

@@ -132,7 +132,7 @@ def status_of(*conditions, containers=None, phase="Pending", **more):
     }
 
 
-def serving(name="qwen-a", ready=12, **kwargs):
+def serving(name="qwen-a", ready=12, downloads=(), **kwargs):
     """A pod that serves."""
     status = status_of(
         SCHEDULED,
@@ -141,5 +141,6 @@ def serving(name="qwen-a", ready=12, **kwargs):
         containers=container({"running": {"startedAt": at(7)}}),
         phase="Running",
         podIP="10.0.0.7",
+        initContainerStatuses=list(downloads),
     )
     return pod(name, status=status, **kwargs)

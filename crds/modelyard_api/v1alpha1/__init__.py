@@ -46,6 +46,7 @@ from modelyard_api.v1alpha1.spec import (
     VerifyRequest,
 )
 from modelyard_api.v1alpha1.status import (
+    AdapterFacts,
     ConditionStatus,
     Demand,
     Device,
@@ -64,6 +65,7 @@ from modelyard_api.v1alpha1.status import (
 __all__ = [
     "Access",
     "Adapter",
+    "AdapterFacts",
     "ConditionStatus",
     "DType",
     "Demand",

@@ -91,10 +91,18 @@ class Optimization(Document):
     after: Measured
 
 
+class AdapterFacts(Document):
+    """What clients call an adapter, and which commit or digest of it is served."""
+
+    name: str
+    resolved_revision: str = ""
+
+
 class ModelFacts(Document):
     """Which commit or digest is served, and what the runtime found in the model folder."""
 
     resolved_revision: str = ""
+    adapters: tuple[AdapterFacts, ...] = ()
     format: str = ""
     size_bytes: int | None = None
     parameters: int | None = None

@@ -19,7 +19,7 @@ from modelyard_operator.desired.model_source import (
     is_image,
     locate,
 )
-from modelyard_operator.desired.names import ADAPTER_PREFIX, FETCH_CONTAINER, SECRET_VOLUME
+from modelyard_operator.desired.names import ADAPTER_PREFIX, SECRET_VOLUME, name_adapter_fetch
 from modelyard_operator.policy import PlatformPolicy
 
 Json = dict[str, Any]
@@ -62,7 +62,7 @@ def build_adapter_fetches(
         )
         fetches.append(
             build_fetch(
-                f"{FETCH_CONTAINER}-{_volume(place)}",
+                name_adapter_fetch(place),
                 _volume(place),
                 _secret_volume(place) if adapter.secret_ref.name else "",
                 locate(config, policy),

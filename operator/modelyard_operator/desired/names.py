@@ -25,6 +25,11 @@ GRPC_PORT_NAME: Final = "grpc"
 CHILD_SELECTOR: Final = f"{LABEL_MANAGED_BY}={MANAGER}"
 
 
+def name_adapter_fetch(place: int) -> str:
+    """Return the name of the container that downloads the adapter with that number."""
+    return f"{FETCH_CONTAINER}-{ADAPTER_PREFIX}{place}"
+
+
 def build_labels(name: str) -> dict[str, str]:
     """Return the labels of a model's children and pods; also the selector, which never changes."""
     return {LABEL_MANAGED_BY: MANAGER, LABEL_MODEL: name}

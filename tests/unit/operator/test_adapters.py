@@ -8,11 +8,14 @@ import json
 import pytest
 
 from modelyard_api.meta import Reason
+from modelyard_api.report import RuntimeReport, encode_termination_message
 from modelyard_operator.desired.commits import Commits
 from modelyard_operator.desired.rendering import render
 from modelyard_operator.errors import Refused, Unresolved
+from modelyard_operator.facts import gather_facts
 from modelyard_operator.failures.exits import explain_crash
 from modelyard_operator.failures.pulling import explain_pull
+from modelyard_operator.observed import Observed
 from modelyard_operator.validation import find_violations
 from tests.support.fake_cluster import FakeCluster
 from tests.support.objects import (
@@ -25,6 +28,7 @@ from tests.support.objects import (
     ended,
     parse,
     pod,
+    serving,
     status_of,
     waiting,
 )
@@ -208,7 +212,40 @@ def test_the_download_that_is_at_work_is_the_one_spoken_of():
 def test_when_all_are_there_the_runtime_is_spoken_of():
     done = {**FETCHED, "name": "fetch-adapter-0"}
     record = fetching(FETCHED, done)
-    assert (record.is_fetching, record.fetcher, record.fetched.code) == (False, "fetch", 0)
+    assert (record.is_fetching, record.fetcher) == (False, "fetch")
+    assert {name: end.code for name, end in record.downloads.items()} == {
+        "fetch": 0,
+        "fetch-adapter-0": 0,
+    }
+
+
+def downloaded(name, began, revision):
+    report = RuntimeReport(state="done", download={"resolvedRevision": revision})
+    text = encode_termination_message(report)
+    return {"name": name, "state": ended(0, "Completed", text, began, began + 4)}
+
+
+def test_what_each_download_brought_and_how_long_they_took():
+    """The second of three adapters came as an image."""
+    digest = "d" * 64
+    record = serving(
+        downloads=[
+            downloaded("fetch", 5, digest),
+            downloaded("fetch-adapter-0", 9, COMMIT),
+            downloaded("fetch-adapter-2", 14, "e" * 64),
+        ]
+    )
+    names = ["law", "poems", "sql"]
+    report = RuntimeReport(state="ready", adapters=names)
+    observed = Observed(pods=(record,), reports={record.uid: report})
+    facts = gather_facts(parse(), "r1", "", observed)
+    assert facts.model.resolved_revision == digest
+    assert [one.dump() for one in facts.model.adapters] == [
+        {"name": "law", "resolvedRevision": COMMIT},
+        {"name": "poems"},
+        {"name": "sql", "resolvedRevision": "e" * 64},
+    ]
+    assert (facts.startup.image_pull, facts.startup.download) == ("2.0s", "13.0s")
 
 
 def test_an_image_that_is_not_there_is_the_adapters():

@@ -21,8 +21,8 @@ def running(since):
     return {"running": {"startedAt": at(since)}}
 
 
-def fetching(since):
-    fetch = [{**entry, "name": "fetch"} for entry in container(running(since))]
+def fetching(since, name="fetch"):
+    fetch = [{**entry, "name": name} for entry in container(running(since))]
     status = status_of(
         SCHEDULED,
         SANDBOX,
@@ -50,6 +50,10 @@ STAGES = {
         f"pulling images since {at(3)}",
     ),
     "a pod that downloads": (fetching(5), f"downloading the model since {at(5)}"),
+    "a pod that downloads an adapter": (
+        fetching(5, "fetch-adapter-1"),
+        f"downloading an adapter since {at(5)}",
+    ),
     "a pod that loads": (loading("qwen-a", 9), f"loading the model since {at(9)}"),
 }
 
