@@ -68,7 +68,7 @@ def _add_generation(router: APIRouter, service: InferenceService) -> None:
     @router.post(
         CHAT,
         response_model=None,
-        responses=_described(ChatCompletion),
+        responses=_described(ChatCompletion, events="chat.completion.chunk"),
         openapi_extra=describe_body(ChatRequest),
     )
     async def chat(request: Request) -> Response:
@@ -88,7 +88,7 @@ def _add_generation(router: APIRouter, service: InferenceService) -> None:
     @router.post(
         COMPLETIONS,
         response_model=None,
-        responses=_described(Completion),
+        responses=_described(Completion, events="text_completion"),
         openapi_extra=describe_body(CompletionRequest),
     )
     async def completions(request: Request) -> Response:
@@ -164,8 +164,20 @@ async def _generate(
     return EventStream(await while_client_waits(request.receive, anext(events)), events)
 
 
-def _described(answer: Any) -> dict[int | str, dict[str, Any]]:
-    return {200: {"model": answer}, "default": {"model": ErrorAnswer, "description": "Error"}}
+def _described(answer: Any, *, events: str = "") -> dict[int | str, dict[str, Any]]:
+    """Return what a route answers; `events` is the kind of object that a stream of it has."""
+    told: dict[str, Any] = {"model": answer}
+    if events:
+        told["content"] = {EventStream.media_type: {"schema": _describe_events(events)}}
+    return {200: told, "default": {"model": ErrorAnswer, "description": "Error"}}
+
+
+def _describe_events(kind: str) -> dict[str, str]:
+    return {
+        "type": "string",
+        "description": f"With stream true: server-sent events, each a {kind} in JSON as its data; "
+        "the last is [DONE].",
+    }
 
 
 def _wants_usage(body: Sampled) -> bool:

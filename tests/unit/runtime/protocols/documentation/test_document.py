@@ -112,6 +112,16 @@ async def test_a_model_without_a_chat_template_shows_no_chats():
     assert "/v1/completions" in paths
 
 
+async def test_what_may_come_as_events_says_so():
+    async with build_client(FakeGenerationEngine()) as client:
+        paths = (await read_document(client))["paths"]
+    for path in ("/v1/chat/completions", "/v1/completions"):
+        content = paths[path]["post"]["responses"]["200"]["content"]
+        assert set(content) == {JSON, "text/event-stream"}
+        assert content["text/event-stream"]["schema"]["type"] == "string"
+        assert "$ref" in content[JSON]["schema"]
+
+
 async def test_a_form_names_the_model_and_makes_nothing_up():
     async with build_client(FakeMediaEngine(Task.AUTOMATIC_SPEECH_RECOGNITION)) as client:
         paths = (await read_document(client))["paths"]
