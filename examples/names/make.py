@@ -10,8 +10,6 @@ import csv
 import os
 import random
 import re
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +31,8 @@ from transformers import (
     PreTrainedTokenizerBase,
     TokenClassificationPipeline,
 )
+
+from modelyard_local.model_folders import copy_minilm, write_folder
 
 HERE = Path(__file__).parent
 LABELS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
@@ -166,13 +166,6 @@ def label_token(sentence: Sentence, start: int, end: int) -> int:
     return LABELS.index("O")
 
 
-def make_encoder(folder: Path) -> None:
-    """Run the example that makes the encoder's folder."""
-    script = HERE.parent / "minilm" / "make.py"
-    command = [sys.executable, str(script), "--out", str(folder)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
-
-
 def train(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, steps: int) -> None:
     """Tune the last layers; the others keep what they learned from a billion pairs."""
     patterns, words = (HERE / "patterns.txt").read_text().splitlines(), read_words()
@@ -236,7 +229,7 @@ def main() -> None:
     torch.manual_seed(SEED)
     torch.use_deterministic_algorithms(mode=True)
     with tempfile.TemporaryDirectory() as scratch:
-        make_encoder(Path(scratch))
+        copy_minilm(Path(scratch))
         tokenizer = AutoTokenizer.from_pretrained(scratch)
         model = AutoModelForTokenClassification.from_pretrained(
             scratch,
@@ -247,14 +240,10 @@ def main() -> None:
     train(model, tokenizer, steps=options.steps)
     held_out = [parse(row["text"]) for row in read_table("sentences.tsv")]
     score = measure(model, tokenizer, held_out)
-    model.save_pretrained(out)
-    tokenizer.save_pretrained(out)
     card = CARD.format(
         count=len(held_out), f1=score.f1, precision=score.precision, recall=score.recall
     )
-    (out / "README.md").write_text(card)
-    # safetensors writes for the owner only, but a model is served by another user.
-    (out / "model.safetensors").chmod(0o644)
+    write_folder(out, model, tokenizer, card=card)
     print(
         f"{len(held_out)} held-out sentences: entity F1 {score.f1:.3f}, "
         f"precision {score.precision:.1%}, recall {score.recall:.1%}"

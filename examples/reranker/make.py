@@ -11,8 +11,6 @@ import argparse
 import csv
 import os
 import random
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,6 +33,8 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+
+from modelyard_local.model_folders import copy_minilm, write_folder
 
 HERE = Path(__file__).parent
 EPOCHS = 4
@@ -81,13 +81,6 @@ def read_pairs(split: str) -> list[Pair]:
             for row in rows
             if row["split"] == split
         ]
-
-
-def make_encoder(folder: Path) -> None:
-    """Run the example that makes the encoder's folder."""
-    script = HERE.parent / "minilm" / "make.py"
-    command = [sys.executable, str(script), "--out", str(folder)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
 
 
 def score(
@@ -193,7 +186,7 @@ def main() -> None:
     torch.use_deterministic_algorithms(mode=True)
     pairs, held_out = read_pairs("train"), read_pairs("test")
     with tempfile.TemporaryDirectory() as scratch:
-        make_encoder(Path(scratch))
+        copy_minilm(Path(scratch))
         tokenizer = AutoTokenizer.from_pretrained(scratch)
         encoder = AutoModel.from_pretrained(scratch)
         before = count_first(score_vectors(encoder, tokenizer, held_out), held_out)
@@ -202,12 +195,8 @@ def main() -> None:
         )
     train(model, tokenizer, pairs)
     after = count_first(score_pairs(model, tokenizer, held_out), held_out)
-    model.save_pretrained(out)
-    tokenizer.save_pretrained(out)
     card = CARD.format(train=len(pairs), test=len(held_out), before=before, after=after)
-    (out / "README.md").write_text(card)
-    # safetensors writes for the owner only, but a model is served by another user.
-    (out / "model.safetensors").chmod(0o644)
+    write_folder(out, model, tokenizer, card=card)
     for who, found in (("reranker", after), ("cosine of the untuned encoder", before)):
         print(
             f"{who}: the right document is first for {found.near} of {len(held_out)} queries among "

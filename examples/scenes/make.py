@@ -33,6 +33,8 @@ from transformers import (
     ResNetConfig,
 )
 
+from modelyard_local.model_folders import write_folder
+
 LABELS = ("circle", "square", "triangle")
 NOTHING = len(LABELS)
 #: A circle is a polygon of many corners.
@@ -284,13 +286,9 @@ def main() -> None:
     model = build_model()
     train(model, prepare([draw(random) for _ in range(LEARNED)], processor), epochs=options.epochs)
     measured = measure(model, held_out, processor)
-    model.save_pretrained(out)
-    processor.save_pretrained(out)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     card = CARD.format(parameters=parameters, count=HELD_OUT, measured=measured)
-    (out / "README.md").write_text(card)
-    # safetensors writes for the owner only, but a model is served by another user.
-    (out / "model.safetensors").chmod(0o644)
+    write_folder(out, model, processor, card=card)
     print(f"held out: {measured}")
     print(f"the detector is in {out}")
 

@@ -9,8 +9,6 @@ import argparse
 import csv
 import json
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +24,8 @@ os.environ |= {
 
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
+
+from modelyard_local.model_folders import copy_minilm, write_folder
 
 HERE = Path(__file__).parent
 LABELS = ("negative", "positive")
@@ -60,13 +60,6 @@ def read_examples(split: str) -> list[Example]:
             for row in rows
             if row["split"] == split
         ]
-
-
-def make_encoder(folder: Path) -> None:
-    """Run the example that makes the encoder's folder."""
-    script = HERE.parent / "minilm" / "make.py"
-    command = [sys.executable, str(script), "--out", str(folder)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
 
 
 def score(model: PreTrainedModel, tokenizer: object, examples: Sequence[Example]) -> torch.Tensor:
@@ -125,7 +118,7 @@ def main() -> None:
     torch.manual_seed(0)
     torch.use_deterministic_algorithms(mode=True)
     with tempfile.TemporaryDirectory() as scratch:
-        make_encoder(Path(scratch))
+        copy_minilm(Path(scratch))
         tokenizer = AutoTokenizer.from_pretrained(scratch)
         model = AutoModelForSequenceClassification.from_pretrained(
             scratch,
@@ -136,13 +129,9 @@ def main() -> None:
     examples, held_out = read_examples("train"), read_examples("test")
     train(model, tokenizer, examples)
     accuracy = measure(model, tokenizer, held_out)
-    model.save_pretrained(out)
-    tokenizer.save_pretrained(out)
-    (out / "evaluation.json").write_text(write_evaluation(held_out))
     card = CARD.format(train=len(examples), test=len(held_out), accuracy=accuracy)
-    (out / "README.md").write_text(card)
-    # safetensors writes for the owner only, but a model is served by another user.
-    (out / "model.safetensors").chmod(0o644)
+    write_folder(out, model, tokenizer, card=card)
+    (out / "evaluation.json").write_text(write_evaluation(held_out))
     print(f"accuracy on {len(held_out)} held-out sentences: {accuracy:.1%}")
     print(f"the classifier is in {out}")
 

@@ -23,6 +23,8 @@ import torch
 from PIL import Image, ImageDraw
 from transformers import ResNetConfig, ResNetForImageClassification, ViTImageProcessorPil
 
+from modelyard_local.model_folders import write_folder
+
 LABELS = ("circle", "square", "star", "triangle")
 #: A circle is a polygon of many corners; a star has every second corner further inside.
 CORNERS = {"circle": 60, "square": 4, "star": 10, "triangle": 3}
@@ -135,13 +137,9 @@ def main() -> None:
     model = build_model().to(memory_format=torch.channels_last)  # type: ignore[call-arg]
     train(model, draw_all(LEARNED, processor, random), epochs=options.epochs)
     accuracy = measure(model, draw_all(HELD_OUT, processor, random))
-    model.save_pretrained(out)
-    processor.save_pretrained(out)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     card = CARD.format(parameters=parameters, count=HELD_OUT, accuracy=accuracy)
-    (out / "README.md").write_text(card)
-    # safetensors writes for the owner only, but a model is served by another user.
-    (out / "model.safetensors").chmod(0o644)
+    write_folder(out, model, processor, card=card)
     print(f"accuracy on {HELD_OUT} held-out pictures: {accuracy:.1%}")
     print(f"the classifier is in {out}")
 

@@ -11,8 +11,6 @@ import argparse
 import csv
 import os
 import random
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,6 +33,8 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+
+from modelyard_local.model_folders import copy_minilm, write_folder
 
 HERE = Path(__file__).parent
 TEMPLATE = "This example is {}."
@@ -82,13 +82,6 @@ def read_examples(split: str) -> list[Example]:
 def list_topics(examples: Sequence[Example]) -> list[tuple[str, ...]]:
     """List the topics, each as its labels."""
     return list(dict.fromkeys(example.labels for example in examples))
-
-
-def make_encoder(folder: Path) -> None:
-    """Run the example that makes the encoder's folder."""
-    script = HERE.parent / "minilm" / "make.py"
-    command = [sys.executable, str(script), "--out", str(folder)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
 
 
 def judge(
@@ -209,7 +202,7 @@ def main() -> None:
     torch.use_deterministic_algorithms(mode=True)
     examples, held_out = read_examples("train"), read_examples("test")
     with tempfile.TemporaryDirectory() as scratch:
-        make_encoder(Path(scratch))
+        copy_minilm(Path(scratch))
         tokenizer = AutoTokenizer.from_pretrained(scratch)
         before = measure_encoder(AutoModel.from_pretrained(scratch), tokenizer, held_out)
         model = AutoModelForSequenceClassification.from_pretrained(
@@ -222,8 +215,6 @@ def main() -> None:
     after = measure(model, tokenizer, held_out)
     known = sum(len(topic) for topic in list_topics(examples))
     unseen = len(list_topics(held_out))
-    model.save_pretrained(out)
-    tokenizer.save_pretrained(out)
     card = CARD.format(
         train=len(examples),
         known=known,
@@ -232,9 +223,7 @@ def main() -> None:
         before=before,
         after=after,
     )
-    (out / "README.md").write_text(card)
-    # safetensors writes for the owner only, but a model is served by another user.
-    (out / "model.safetensors").chmod(0o644)
+    write_folder(out, model, tokenizer, card=card)
     print(f"one of {unseen} unseen labels is right for {after:.1%} of {len(held_out)} texts")
     print(f"by the cosine of the untuned encoder's vectors: {before:.1%}")
     print(f"the model is in {out}")

