@@ -64,8 +64,7 @@ def set_up(
 
 
 def _prepare(cluster: Cluster, folder: Path, workers: int, report: Report) -> Rig:
-    cluster.kubectl("apply", "-f", str(_CRD))
-    cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(_CRD))
+    cluster.define(_CRD.read_text())
     node = nodes.build_fake_node(_NODE, capacity=_CAPACITY, labels={})
     cluster.kubectl("create", "-f", "-", input=json.dumps(node))
     cluster.kubectl("wait", "--for=condition=Ready", "--timeout=60s", f"node/{_NODE}")

@@ -1,5 +1,6 @@
 """Clusters by name: up, down, and the handle that tests and the demo work with."""
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from .progress import Pulse, Report, to_stderr, wait_until
 from .state import Files, Record
 
 _USUAL = Options()
+_DEFINITION_SECONDS = 30.0
 _BUSY_SECONDS = 60.0  # for which a running API server may not answer before it counts as dead
 
 
@@ -56,6 +58,29 @@ class Cluster:
         """Run helm; returns what it printed."""
         return self._run("helm", arguments, input, check=check)
 
+    def define(self, definition: str, *, report: Report = to_stderr) -> None:
+        """Apply a CustomResourceDefinition, and return once its objects can be made.
+
+        `kubectl wait` fails while it has no conditions at all, as a new one may have for a moment.
+
+        Raises:
+            CommandFailed: it is refused.
+            WaitTimedOut: its objects cannot be made after half a minute.
+        """
+        self.kubectl("apply", "--server-side", "-f", "-", input=definition)
+
+        def is_established() -> bool:
+            told = self.kubectl("get", "-f", "-", "-o", "json", input=definition)
+            conditions = json.loads(told)["status"]["conditions"] or ()
+            return any(_is_met(condition, "Established") for condition in conditions)
+
+        wait_until(
+            is_established,
+            title="the definition is established",
+            timeout_seconds=_DEFINITION_SECONDS,
+            report=report,
+        )
+
     def _run(
         self, program: str, arguments: tuple[str, ...], text: str | None, *, check: bool
     ) -> str:
@@ -68,6 +93,10 @@ class Cluster:
                 f"{program} {' '.join(arguments)}", done.returncode, done.stderr or done.stdout
             )
         return done.stdout
+
+
+def _is_met(condition: dict[str, str], kind: str) -> bool:
+    return (condition["type"], condition["status"]) == (kind, "True")
 
 
 def up(

@@ -18,8 +18,7 @@ def control_plane():
     name = os.environ.get("MODELYARD_TEST_CONTROL_PLANE", "it")
     # Who has written what is read from the audit log.
     cluster = clusters.up(name, node=False, options=Options(audit=True))
-    cluster.kubectl("apply", "-f", str(CRD))
-    cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRD))
+    cluster.define(CRD.read_text())
     yield cluster
     if not os.environ.get("MODELYARD_KEEP"):
         clusters.down(name, purge=True)

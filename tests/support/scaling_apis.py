@@ -10,7 +10,7 @@ from modelyard_local import modules
 def keda_objects(cluster):
     """KEDA's own CRD of ScaledObjects."""
     path = modules.ensure(modules.KEDA) / "keda.sh_scaledobjects.yaml"
-    with _definition(cluster, "-f", str(path)):
+    with _definition(cluster, path.read_text()):
         yield
 
 
@@ -39,13 +39,12 @@ def metrics_of_pods(cluster):
             ],
         },
     }
-    with _definition(cluster, "-f", "-", input=json.dumps(body)):
+    with _definition(cluster, json.dumps(body)):
         yield
 
 
 @contextmanager
-def _definition(cluster, *args, **options):
-    cluster.kubectl("apply", "--server-side", *args, **options)
-    cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", *args, **options)
+def _definition(cluster, text):
+    cluster.define(text)
     yield
-    cluster.kubectl("delete", *args, **options)
+    cluster.kubectl("delete", "-f", "-", input=text)

@@ -17,8 +17,7 @@ def has_podmonitors(control_plane, request):
     path = request.config.getoption("--podmonitor-crd")
     if not path:
         pytest.skip("the path of the PodMonitor CRD is not given (--podmonitor-crd)")
-    control_plane.kubectl("apply", "--server-side", "-f", path)
-    control_plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", path)
+    control_plane.define(Path(path).read_text())
     yield
     control_plane.kubectl("delete", "-f", path)
 

@@ -28,8 +28,7 @@ PREFIX = "weather-"
 def weather_cluster():
     """A control plane of its own, since its programs are killed. MODELYARD_KEEP=1 leaves it up."""
     cluster = clusters.up("weather", node=False)
-    cluster.kubectl("apply", "-f", str(CRD))
-    cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRD))
+    cluster.define(CRD.read_text())
     node = f"weather-{uuid.uuid4().hex[:6]}"
     cluster.kubectl("apply", "-f", "-", input=json.dumps(build_kwok_node(node)))
     cluster.kubectl("wait", "--for=condition=Ready", "--timeout=60s", f"node/{node}")

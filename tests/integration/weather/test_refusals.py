@@ -6,7 +6,6 @@ import pytest
 
 from tests.integration.conftest import CRD
 from tests.support.faults import Reply, error_event, of
-from tests.support.kubectl import MDL
 from tests.support.waiting import wait_for
 
 MODELS = "modeldeployments"
@@ -135,6 +134,5 @@ def test_the_api_may_go_and_come_back(weather):
         what="it waits",
         seconds=30,
     )
-    weather.cluster.kubectl("apply", "-f", str(CRD))
-    weather.cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", f"crd/{MDL}")
+    weather.cluster.define(CRD.read_text())
     prove_it_works(weather)
