@@ -17,6 +17,7 @@ from modelyard_kube.resources import (
     DEPLOYMENTS,
     HORIZONTAL_POD_AUTOSCALERS,
     NETWORK_POLICIES,
+    POD_DISRUPTION_BUDGETS,
     PODS,
     SCALED_OBJECTS,
     SERVICES,
@@ -32,6 +33,7 @@ from modelyard_operator.policy import PlatformPolicy
 from modelyard_operator.projection import (
     project_autoscaler,
     project_deployment,
+    project_disruption_budget,
     project_network_policy,
     project_pod,
     project_scaled_object,
@@ -236,6 +238,7 @@ def _watch_children(
             (DEPLOYMENTS, project_deployment),
             (SERVICES, project_service),
             (NETWORK_POLICIES, project_network_policy),
+            (POD_DISRUPTION_BUDGETS, project_disruption_budget),
             (HORIZONTAL_POD_AUTOSCALERS, project_autoscaler),
             (SCALED_OBJECTS, project_scaled_object),
         )

@@ -19,6 +19,7 @@ from modelyard_kube.resources import (
     DEPLOYMENTS,
     HORIZONTAL_POD_AUTOSCALERS,
     NETWORK_POLICIES,
+    POD_DISRUPTION_BUDGETS,
     SCALED_OBJECTS,
     SERVICES,
     Resource,
@@ -38,6 +39,7 @@ _RESOURCES: Mapping[str, Resource] = {
         DEPLOYMENTS,
         SERVICES,
         NETWORK_POLICIES,
+        POD_DISRUPTION_BUDGETS,
         HORIZONTAL_POD_AUTOSCALERS,
         SCALED_OBJECTS,
     )

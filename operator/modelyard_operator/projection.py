@@ -78,6 +78,11 @@ def project_network_policy(body: Json) -> ChildRecord:
     return project_child("NetworkPolicy", body)
 
 
+def project_disruption_budget(body: Json) -> ChildRecord:
+    """Read a PodDisruptionBudget."""
+    return project_child("PodDisruptionBudget", body)
+
+
 def project_autoscaler(body: Json) -> ChildRecord:
     """Read a HorizontalPodAutoscaler."""
     return project_child("HorizontalPodAutoscaler", body)

@@ -13,7 +13,10 @@ _WHAT = {
     "deployments.apps": "this model's Deployment",
     "services": "this model's Service",
     "networkpolicies.networking.k8s.io": "this model's NetworkPolicy",
+    "poddisruptionbudgets.policy": "this model's PodDisruptionBudget",
 }
+#: Kinds of children as they stand at the beginning of what is said of one.
+_KINDS = frozenset({"Deployment", "Service", "NetworkPolicy", "PodDisruptionBudget"})
 #: What a quota counts → the field that asks for it.
 _FIELDS = (
     (re.compile(r"memory$"), "spec.resources.memory"),
@@ -55,7 +58,7 @@ def read_refusal(said: str) -> Refusal:
 
 def _find_kind(said: str) -> str:
     kind = said.split(" ", 1)[0]
-    return f"this model's {kind}" if kind in {"Deployment", "Service", "NetworkPolicy"} else "it"
+    return f"this model's {kind}" if kind in _KINDS else "it"
 
 
 def _tell_quota(found: re.Match[str], what: str) -> Refusal:

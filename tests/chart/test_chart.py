@@ -93,6 +93,7 @@ def test_the_operator_may_do_what_it_uses_and_nothing_else(render):
         ("keda.sh", "scaledobjects"): "get list watch create patch delete",
         ("", "services"): "get list watch create patch",
         ("networking.k8s.io", "networkpolicies"): "get list watch create patch delete",
+        ("policy", "poddisruptionbudgets"): "get list watch create patch delete",
         ("", "pods"): "list watch",
         ("events.k8s.io", "events"): "create patch",
     }

@@ -98,7 +98,7 @@ class OperatorProcess:
 
     def writes(self):
         """All writes to the cluster so far, Events aside."""
-        kinds = ("Deployment", "Service", "NetworkPolicy", "Status")
+        kinds = ("Deployment", "Service", "NetworkPolicy", "PodDisruptionBudget", "Status")
         name = "modelyard_operator_writes_total"
         return sum(self.metric(f'{name}{{kind="{kind}"}}') for kind in kinds)
 

@@ -12,6 +12,7 @@ from modelyard_operator.desired.autoscaling import (
 )
 from modelyard_operator.desired.deployment import build_deployment
 from modelyard_operator.desired.digest import digest
+from modelyard_operator.desired.disruption_budget import build_disruption_budget, has_budget
 from modelyard_operator.desired.ledger import Ledger
 from modelyard_operator.desired.network_policy import build_network_policy
 from modelyard_operator.desired.service import build_service
@@ -22,6 +23,7 @@ KINDS: Final = (
     "Deployment",
     "Service",
     "NetworkPolicy",
+    "PodDisruptionBudget",
     "HorizontalPodAutoscaler",
     "ScaledObject",
 )
@@ -46,6 +48,8 @@ def build_children(
     children = [build_deployment(md, ledger), build_service(md, ledger)]
     if policy.network_policy.enabled:
         children.append(build_network_policy(md, policy.network_policy))
+    if has_budget(md):
+        children.append(build_disruption_budget(md))
     match find_scaler_kind(md):
         case "HorizontalPodAutoscaler":
             children.append(build_autoscaler(md))
@@ -59,8 +63,10 @@ def build_children(
 def find_kinds(md: ModelDeployment, policy: PlatformPolicy) -> tuple[str, ...]:
     """Return the kinds of children that an object has under a policy; others are pruned."""
     network = ("NetworkPolicy",) if policy.network_policy.enabled else ()
+    budget = ("PodDisruptionBudget",) if has_budget(md) else ()
     scaler = find_scaler_kind(md)
-    return ("Deployment", "Service", *network, *((scaler,) if scaler is not None else ()))
+    scalers = (scaler,) if scaler is not None else ()
+    return ("Deployment", "Service", *network, *budget, *scalers)
 
 
 def _finish(body: dict[str, Any]) -> Manifest:

@@ -130,7 +130,7 @@ class Weather:
         """How often the spec of each child was written, its creation included."""
         return {
             (item["kind"].lower(), item["metadata"]["name"]): item["metadata"].get("generation", 1)
-            for kind in ("deployments", "services", "networkpolicies")
+            for kind in ("deployments", "services", "networkpolicies", "poddisruptionbudgets")
             for item in self.team.list(kind)
         }
 

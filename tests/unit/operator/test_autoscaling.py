@@ -11,6 +11,7 @@ from modelyard_operator.records import Key
 from tests.support.objects import build_policy, parse
 
 KEY = Key("team", "qwen")
+BUDGET = "PodDisruptionBudget"
 POLICY = build_policy("runtime: {image: x}\nprometheus: {address: 'http://prometheus:9090'}")
 TARGET = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "qwen"}
 EVERYTHING = {"type": "Pods", "value": 9, "periodSeconds": 15}
@@ -59,7 +60,13 @@ def share(name, percent):
 )
 def test_an_autoscaler(target, metrics):
     children = build("hpa", target=target)
-    assert list(children) == ["Deployment", "Service", "NetworkPolicy", "HorizontalPodAutoscaler"]
+    assert list(children) == [
+        "Deployment",
+        "Service",
+        "NetworkPolicy",
+        BUDGET,
+        "HorizontalPodAutoscaler",
+    ]
     body = children["HorizontalPodAutoscaler"]
     assert body["apiVersion"] == "autoscaling/v2"
     assert body["spec"] == {
@@ -97,7 +104,7 @@ SPEC = {
 
 def test_a_scaled_object():
     children = build("keda")
-    assert list(children) == ["Deployment", "Service", "NetworkPolicy", "ScaledObject"]
+    assert list(children) == ["Deployment", "Service", "NetworkPolicy", BUDGET, "ScaledObject"]
     assert children["ScaledObject"]["apiVersion"] == "keda.sh/v1alpha1"
     assert children["ScaledObject"]["spec"] == SPEC
 

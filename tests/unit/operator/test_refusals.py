@@ -53,6 +53,21 @@ REFUSALS = {
             "describe quota few (in this namespace)."
         ),
     ),
+    "a quota of budgets": (
+        (
+            'PodDisruptionBudget qwen: poddisruptionbudgets.policy "qwen" is forbidden: exceeded '
+            "quota: few, requested: count/poddisruptionbudgets.policy=1, used: "
+            "count/poddisruptionbudgets.policy=0, limited: count/poddisruptionbudgets.policy=0"
+        ),
+        (
+            "The namespace's quota few has no room for this model's PodDisruptionBudget "
+            "(count/poddisruptionbudgets.policy: asked 1, used 0, limited to 0)."
+        ),
+        (
+            "Free some of it in this namespace, or ask whoever set the quota for more: kubectl "
+            "describe quota few (in this namespace)."
+        ),
+    ),
     "a quota that wants limits": (
         f"{POD}failed quota: small: must specify limits.cpu for: runtime",
         (
