@@ -1,4 +1,4 @@
-"""Makes a small T5 that finds headlines for short reports, by training it here in under a minute.
+"""Makes a small T5 that finds headlines for short reports, by training it here in a minute or two.
 
 The reports are of two to four sentences, drawn from patterns.toml: matches, weather, closed
 roads, new buildings. A headline keeps the facts that matter and leaves out the others. The words

@@ -1,4 +1,4 @@
-"""Makes a small cross-encoder that ranks documents by how well they answer a query, in a minute.
+"""Makes a small cross-encoder that ranks documents by how well they answer a query, in two minutes.
 
 It is all-MiniLM-L6-v2, which reads one text at a time, tuned to read a query and a document
 together. pairs.tsv, written for this example, has four queries on each of some subjects and what

@@ -1,4 +1,4 @@
-"""Makes a small deformable DETR that finds drawn shapes, by training it here in a minute.
+"""Makes a small deformable DETR that finds drawn shapes, by training it here in a minute or two.
 
 One to three circles, squares and triangles are drawn by Pillow: anywhere, of any size, in any
 colours that differ from the background, under noise. What it finds in pictures that it has not seen

@@ -1,4 +1,4 @@
-"""Makes a small model that tells which label of the request fits a text, in under a minute.
+"""Makes a small model that tells which label of the request fits a text, in two minutes.
 
 It is all-MiniLM-L6-v2, which reads one text at a time, tuned to read a text together with "This
 example is LABEL." and to tell whether that follows (entailment) or not (contradiction). texts.tsv,
