@@ -6,6 +6,10 @@ import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+# As the runtime sets it for a process of its own: threads of torch that wait for each other do not
+# spin on cores that other tests need. It is read when torch is imported, which modules do.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("modelyard", deadline=None)
 hypothesis.settings.load_profile("modelyard")

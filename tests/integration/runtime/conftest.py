@@ -1,11 +1,6 @@
 """Model folders, each made once per session."""
 
-import os
-
 import pytest
-
-# As the engine sets it for a process of its own; it must stand before torch is imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from tests.support.example_models import ExampleMaker
 from tests.support.tiny_models import CHAT_TEMPLATE, write_model, write_tokenizer
