@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from . import control_plane, kind, network, processes, programs, requirements, state, teardown
 from . import node as real_node
@@ -58,25 +59,25 @@ class Cluster:
         """Run helm; returns what it printed."""
         return self._run("helm", arguments, input, check=check)
 
-    def define(self, definition: str, *, report: Report = to_stderr) -> None:
-        """Apply a CustomResourceDefinition, and return once its objects can be made.
+    def define(self, definitions: str, *, report: Report = to_stderr) -> None:
+        """Apply CustomResourceDefinitions, and return once their objects can be made.
 
-        `kubectl wait` fails while it has no conditions at all, as a new one may have for a moment.
+        `kubectl wait` fails while one has no status, or no conditions, as for a moment after it was
+        made.
 
         Raises:
-            CommandFailed: it is refused.
+            CommandFailed: one is refused.
             WaitTimedOut: its objects cannot be made after half a minute.
         """
-        self.kubectl("apply", "--server-side", "-f", "-", input=definition)
+        self.kubectl("apply", "--server-side", "-f", "-", input=definitions)
 
         def is_established() -> bool:
-            told = self.kubectl("get", "-f", "-", "-o", "json", input=definition)
-            conditions = json.loads(told)["status"]["conditions"] or ()
-            return any(_is_met(condition, "Established") for condition in conditions)
+            told = self.kubectl("get", "-f", "-", "-o", "json", input=definitions)
+            return all(_is_met(item, "Established") for item in json.loads(told)["items"])
 
         wait_until(
             is_established,
-            title="the definition is established",
+            title="the definitions are established",
             timeout_seconds=_DEFINITION_SECONDS,
             report=report,
         )
@@ -95,8 +96,9 @@ class Cluster:
         return done.stdout
 
 
-def _is_met(condition: dict[str, str], kind: str) -> bool:
-    return (condition["type"], condition["status"]) == (kind, "True")
+def _is_met(body: dict[str, Any], kind: str) -> bool:
+    conditions = body.get("status", {}).get("conditions") or ()
+    return any((each["type"], each["status"]) == (kind, "True") for each in conditions)
 
 
 def up(
