@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 class Usage:
     """The account of one request.
 
-    `units` is for what tokens do not measure, by name: `items`, `pixels`, `audio_seconds`. `model`
-    is the name that the request asked for; empty is the model's own.
+    `units` is for what tokens do not measure, by name: `items`, `audio_seconds`,
+    `explanation_steps`. `model` is the name that the request asked for; empty is the model's own.
     """
 
     owner: str = ""

@@ -200,9 +200,10 @@ class InferenceService:
         made = sum(getattr(result, "completion_tokens", 0) for result in results)
         self._metrics.count_prompt_tokens(tokens)
         self._metrics.count_completion_tokens(made)
-        current_usage().add(
-            prompt_tokens=tokens, completion_tokens=made, units={"items": len(items)}
-        )
+        usage = current_usage()
+        usage.add(prompt_tokens=tokens, completion_tokens=made, units={"items": len(items)})
+        for result in results:
+            usage.add(units=getattr(result, "units", None))
         return results
 
     def check_explained(self) -> Task:

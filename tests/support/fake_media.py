@@ -31,7 +31,7 @@ def transcribe(item: Recording) -> Transcript:
     if item.language == "xx":
         raise InvalidRequest("this model does not know the language 'xx'", param="language")
     text = item.data.decode(errors="replace")
-    return Transcript(text, seconds=1.5, tokens=len(text.split()))
+    return Transcript(text, seconds=1.5, completion_tokens=len(text.split()))
 
 
 def detect(item: Scene) -> Detections:

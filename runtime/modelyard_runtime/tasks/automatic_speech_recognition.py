@@ -30,7 +30,14 @@ class Transcript:
 
     text: str
     seconds: float
-    tokens: int
+    completion_tokens: int
+    #: None is read, of a recording.
+    tokens: int = 0
+
+    @property
+    def units(self) -> dict[str, float]:
+        """What is billed besides tokens."""
+        return {"audio_seconds": self.seconds}
 
 
 class TranscriptionRequest(Body):

@@ -71,7 +71,7 @@ async def test_a_crowd_is_answered_as_the_pipeline_answers_each_alone(whisper, l
         [len(sound) / 16_000 for sound in SOUNDS]
     )
     assert len(set(expected)) > 12
-    assert all(0 < answer.tokens <= 16 * 6 for answer in answers)
+    assert all(0 < answer.completion_tokens <= 16 * 6 for answer in answers)
 
 
 async def test_letters_are_those_of_the_pipeline(wav2vec2):
