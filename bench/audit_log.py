@@ -181,7 +181,8 @@ def _parse(event: Mapping[str, Any]) -> Request:
     about = event["objectRef"]
     parts = (about.get("resource", ""), about.get("subresource", ""))
     return Request(
-        user=event["user"]["username"],
+        # Who is refused before being known has no name.
+        user=event["user"].get("username", ""),
         verb=event["verb"],
         resource="/".join(part for part in parts if part),
         name=(about.get("namespace", ""), about.get("name", "")),

@@ -14,6 +14,7 @@ class Write(NamedTuple):
 
     at: datetime
     agent: str
+    user: str
     resource: str
     name: str
     status: int
@@ -28,15 +29,15 @@ class AuditLog:
     def exists(self):
         return self._path.exists()
 
-    def find_writes(self, agent, since):
-        """All writes of a user agent that arrived after a moment, in their order."""
+    def find_writes(self, who, since):
+        """All writes of a user, or a user agent, that arrived after a moment, in their order."""
         found = []
         with self._path.open() as lines:
             for line in lines:
                 # The API server may be in the middle of the last one.
-                if agent in line and line.endswith("\n"):
+                if who in line and line.endswith("\n"):
                     write = _parse(json.loads(line))
-                    if write is not None and write.agent == agent and write.at > since:
+                    if write is not None and who in write[1:3] and write.at > since:
                         found.append(write)
         return sorted(found)
 
@@ -53,6 +54,8 @@ def _parse(entry):
     return Write(
         datetime.fromisoformat(entry["requestReceivedTimestamp"]),
         entry.get("userAgent", ""),
+        # Who is refused before being known has no name.
+        entry["user"].get("username", ""),
         "/".join(part for part in (target["resource"], target.get("subresource")) if part),
         target.get("name", ""),
         entry.get("responseStatus", {}).get("code", 0),

@@ -52,6 +52,11 @@ def test_a_line_becomes_a_request():
     ]
 
 
+def test_who_was_refused_before_being_known_has_no_name():
+    (found,) = parse_requests([line("list", "pods", code=401, user={})])
+    assert (found.user, found.code) == ("", 401)
+
+
 def test_a_subresource_is_part_of_the_resource():
     (found,) = parse_requests([line("patch", "modeldeployments", subresource="status")])
     assert (found.resource, found.title) == (
