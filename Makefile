@@ -40,9 +40,9 @@ examples: install ## Make, serve, ask and check every example; EXAMPLES_ARGS='--
 down: install ## Remove the demo's cluster; nothing of it is left running
 	@$(BIN)/python -m modelyard_local down demo
 
-# Two workers: while one waits for pods, the other computes. In order, so that the longest begin.
+# Three workers: while one waits for pods, the others compute. In order, so that the longest begin.
 test: lint programs ## Everything that guards the project
-	$(BIN)/pytest --numprocesses=2 --dist=loadscope --no-loadscope-reorder $(PYTEST_ARGS) tests
+	$(BIN)/pytest --numprocesses=3 --dist=loadscope --no-loadscope-reorder $(PYTEST_ARGS) tests
 
 # In one go, since Go's caches, which the groups share, are dropped afterwards.
 programs: install ## Compile the programs that the tests run (once; minutes)
