@@ -57,6 +57,10 @@ def repositories(hub, tiny, tmp_path_factory):
     odd = write_model(tmp_path_factory.mktemp("odd"), "LlamaForCausalLM")
     edit_json(odd / "config.json", architectures=["DPTForDepthEstimation"])
     commits["odd"] = hub.publish("acme/odd", odd)
+    coded = write_model(tmp_path_factory.mktemp("coded"), "LlamaForCausalLM")
+    edit_json(coded / "config.json", auto_map={"AutoModelForCausalLM": "modeling.Model"})
+    commits["coded"] = hub.publish("acme/coded", coded)
+    commits["pickled"] = make("pickled", "pytorch_model.bin")
     for revision in ("main", commits["limited"]):
         hub.fail(
             f"acme/limited/revision/{revision}",

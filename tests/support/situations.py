@@ -110,6 +110,22 @@ SITUATIONS = {
         "Choose a model whose config.json names an architecture",
         78,
     ),
+    "a model that has transformers run code of its own": Situation(
+        "foreign-code",
+        hf("acme/coded"),
+        "ModelUnsafe",
+        "config.json has the key 'auto_map', which makes model libraries run foreign code",
+        "this runtime runs no code that a model brings.",
+        78,
+    ),
+    "weights that are a pickle": Situation(
+        "pickle",
+        hf("acme/pickled", "{pickled}"),
+        "ModelUnsupported",
+        "are Python pickles only (pytorch_model.bin); opening one can run any code",
+        "choose a repository that has safetensors.",
+        78,
+    ),
     "a private repository, without a Secret (401)": Situation(
         "private-branch",
         hf("acme/private"),
