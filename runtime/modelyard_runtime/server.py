@@ -22,7 +22,7 @@ from modelyard_runtime.protocols.documentation import routes as documentation
 from modelyard_runtime.protocols.explain import routes as explain
 from modelyard_runtime.protocols.open_inference import routes as open_inference
 from modelyard_runtime.protocols.open_inference.grpc_app import ByProtocol, GrpcApp
-from modelyard_runtime.protocols.open_inference.inference import build_inference
+from modelyard_runtime.protocols.open_inference.inference import Inference
 from modelyard_runtime.protocols.openai import routes as openai
 from modelyard_runtime.protocols.predict import routes as predict
 from modelyard_runtime.protocols.rerank import routes as rerank
@@ -46,7 +46,7 @@ def build_app(
     Without keys everybody is let in; without a bookkeeper nothing is written down.
     """
     service = InferenceService(life, metrics, routes=ROUTES)
-    inference = build_inference(life, service, SPECS)
+    inference = Inference(life, service, SPECS)
     api = _new_api("Modelyard runtime")
     documents = Documents(api, life, needs_key=keys is not None)
     for router in (

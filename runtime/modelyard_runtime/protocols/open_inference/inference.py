@@ -1,7 +1,7 @@
 """The protocol's answers, whichever way the questions come."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from modelyard_api.v1alpha1 import Task
@@ -37,7 +37,7 @@ class Inference:
     life: Lifecycle
     service: InferenceService
     specs: Mapping[Task, TaskSpec]
-    signatures: Mapping[Task, TaskSignature]
+    _signatures: dict[Task, TaskSignature] = field(default_factory=dict, init=False)
 
     @property
     def is_live(self) -> bool:
@@ -136,7 +136,7 @@ class Inference:
             outputs = await self._answer_arrays(question)
         else:
             outputs = await self._answer_rows(question, self.specs[task], name)
-        return _select(question.outputs, outputs, self.signatures[task].columns)
+        return _select(question.outputs, outputs, self._find_signature(task).columns)
 
     async def _answer_arrays(self, question: Question) -> Mapping[str, Tensor]:
         signature = self.service.signature
@@ -148,7 +148,7 @@ class Inference:
     async def _answer_rows(
         self, question: Question, spec: TaskSpec, name: str
     ) -> Mapping[str, Tensor]:
-        signature = self.signatures[spec.task]
+        signature = self._find_signature(spec.task)
         bodies = form_bodies(question, signature, spec.request)
         _check_named(bodies, name)
         items = [list(spec.to_items(body)) for body in bodies]
@@ -165,23 +165,20 @@ class Inference:
             at += len(each)
         return form_columns(answers, signature)
 
+    def _find_signature(self, task: Task) -> TaskSignature:
+        # Only one task is ever asked for, and which one it is the model tells, later.
+        if task not in self._signatures:
+            self._signatures[task] = derive_signature(self.specs[task])
+        return self._signatures[task]
+
     def _list_headers(
         self, task: Task
     ) -> tuple[Sequence[TensorSignature], Sequence[TensorSignature]]:
         if task is not Task.PREDICT:
-            signature = self.signatures[task]
+            signature = self._find_signature(task)
             return signature.inputs, signature.outputs
         tensors = self.service.signature
         return (tensors.inputs, tensors.outputs) if tensors is not None else ((), ())
-
-
-def build_inference(
-    life: Lifecycle, service: InferenceService, specs: Mapping[Task, TaskSpec]
-) -> Inference:
-    """Read what the tasks declare."""
-    return Inference(
-        life, service, specs, {task: derive_signature(spec) for task, spec in specs.items()}
-    )
 
 
 def _describe(header: TensorSignature) -> TensorMetadata:
