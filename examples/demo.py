@@ -31,8 +31,9 @@ SYSTEM_NAMESPACE = "modelyard-system"
 NAMESPACE = "models"
 READY_TIMEOUT_SECONDS = 600
 #: What make.py of the examples use besides their own folder.
-_SHARED_SOURCES = (
+SHARED_SOURCES = (
     "requirements/models.lock",
+    "examples/names/words.tsv",
     "local/modelyard_local/model_folders.py",
     "local/modelyard_local/packaged_models.py",
 )
@@ -103,7 +104,7 @@ def build_model(example: Example) -> str:
 def hash_sources(example: Example) -> str:
     """Return a short hash of what an example's model is made of."""
     beside = set(example.folder.glob("modeldeployment*.yaml"))
-    shared = {ROOT / path for path in _SHARED_SOURCES}
+    shared = {ROOT / path for path in SHARED_SOURCES}
     sources = sorted(shared.union(example.folder.glob("*.*")) - beside)
     whole = hashlib.sha256()
     for path in sources:

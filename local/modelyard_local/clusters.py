@@ -71,12 +71,12 @@ class Cluster:
         """
         self.kubectl("apply", "--server-side", "-f", "-", input=definitions)
 
-        def is_established() -> bool:
+        def are_established() -> bool:
             told = self.kubectl("get", "-f", "-", "-o", "json", input=definitions)
-            return all(_is_met(item, "Established") for item in json.loads(told)["items"])
+            return all(map(_is_established, json.loads(told)["items"]))
 
         wait_until(
-            is_established,
+            are_established,
             title="the definitions are established",
             timeout_seconds=_DEFINITION_SECONDS,
             report=report,
@@ -96,9 +96,9 @@ class Cluster:
         return done.stdout
 
 
-def _is_met(body: dict[str, Any], kind: str) -> bool:
-    conditions = body.get("status", {}).get("conditions") or ()
-    return any((each["type"], each["status"]) == (kind, "True") for each in conditions)
+def _is_established(definition: dict[str, Any]) -> bool:
+    conditions = definition.get("status", {}).get("conditions") or ()
+    return any((each["type"], each["status"]) == ("Established", "True") for each in conditions)
 
 
 def up(

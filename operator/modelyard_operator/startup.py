@@ -17,7 +17,6 @@ _STAGES = (
     "downloading the model",
     "downloading an adapter",
     "loading the model",
-    "serving",
 )
 
 

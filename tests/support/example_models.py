@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from modelyard_local import model_folders, packaged_models
+from examples.demo import SHARED_SOURCES
 from modelyard_local.locks import exclusive
 from modelyard_local.paths import cache_root
 
@@ -48,8 +48,8 @@ class ExampleMaker:
 
 def hash_sources(folder):
     """A hash of all that an example's model is made of."""
-    shared = {Path(module.__file__) for module in (model_folders, packaged_models)}
-    beside = shared | set((ROOT / "requirements").glob("*.lock"))
+    shared = {ROOT / path for path in SHARED_SOURCES}
+    beside = shared.union((ROOT / "requirements").glob("*.lock"))
     files = {path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"}
     whole = hashlib.sha256()
     for path in sorted(files | beside):

@@ -113,8 +113,9 @@ class QueueingEngine:
         with self._awaiting_rows():
             groups = await loop.run_in_executor(self._preparing, _prepare, self._backend, items)
         rows = [row for group in groups for row in group]
-        self._refuse_overload(len(rows), held=self._count_held(rows))
-        outputs = await self._compute(rows)
+        held = self._count_held(rows)
+        self._refuse_overload(len(rows), held=held)
+        outputs = await self._compute(rows, held)
         return await loop.run_in_executor(
             self._finishing, _finish, self._backend, items, groups, outputs
         )
@@ -125,11 +126,11 @@ class QueueingEngine:
         self._preparing.shutdown(wait=False)
         self._finishing.shutdown(wait=False)
 
-    async def _compute(self, rows: Sequence[Sized]) -> list[Any]:
+    async def _compute(self, rows: Sequence[Sized], held: int) -> list[Any]:
         job = BatchJob(rows, asyncio.Queue())
         self._worker.put(Run(job))
         began = time.monotonic()
-        with self._counted(job):
+        with self._counted(job, held):
             content = await job.mailbox.get()
         if isinstance(content, RequestFault):
             raise content
@@ -155,9 +156,9 @@ class QueueingEngine:
         log.info("client_left", extra={"total": self.abandoned})
 
     @contextmanager
-    def _counted(self, job: BatchJob) -> Iterator[None]:
+    def _counted(self, job: BatchJob, held: int) -> Iterator[None]:
         """Count the job as inside; when its client leaves, have it dropped."""
-        self._inside[job] = self._count_held(job.rows)
+        self._inside[job] = held
         try:
             yield
         except asyncio.CancelledError:
