@@ -1,6 +1,7 @@
 """`down` leaves nothing: no process, mount, link, namespace, table, route or cgroup."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -125,8 +126,9 @@ def find_left(files, addresses):
         run("find", "/var/lib/cni", "/var/lib/kubelet", "/run/containerd", "-mindepth", "1"),
         run("ps", "-eo", "args"),
     ]
-    lines = "\n".join(shown).splitlines()
-    return [line for line in lines if any(mark in line for mark in marks)]
+    # Whole numbers: 172.30.255.1 is not named by a line about 172.30.255.10.
+    named = re.compile("|".join(rf"(?<!\d){re.escape(mark)}(?!\d)" for mark in marks))
+    return [line for line in "\n".join(shown).splitlines() if named.search(line)]
 
 
 def run(*argv):
