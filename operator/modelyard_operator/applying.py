@@ -1,6 +1,7 @@
 """Applying children: only ours, and only when something differs."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from modelyard_api.meta import Reason
@@ -51,21 +52,26 @@ class Applier:
         self._reapply_seconds = reapply_seconds
         self._applied: dict[tuple[str, Key], _Applied] = {}
 
-    async def find(self, owner: Metadata, kind: str) -> ChildRecord | None:
-        """Return the live child, None where there is none yet.
+    async def find(self, owner: Metadata, kinds: Iterable[str]) -> dict[str, ChildRecord | None]:
+        """Return the live child of each kind, None where there is none yet.
 
-        What the cache lacks is asked for, since somebody may have taken our labels off it.
+        What the cache lacks is asked for, since somebody may have taken our labels off it: all at
+        once, because of a new object each is a request.
 
         Raises:
             Refused: the object of that name is not ours.
             ChildLeftOver: it is of a deleted object of the same name.
             ClusterError: it may work later.
         """
-        key = Key(owner.namespace, owner.name)
-        live = self._cluster.find_child(kind, key) or await self._cluster.read_child(kind, key)
-        if live is not None:
-            _check_ownership(owner, live)
-        return live
+        wanted = tuple(kinds)
+        looks = (self._find(owner, kind) for kind in wanted)
+        found = await asyncio.gather(*looks, return_exceptions=True)
+        children: dict[str, ChildRecord | None] = {}
+        for kind, child in zip(wanted, found, strict=True):
+            if isinstance(child, BaseException):
+                raise child
+            children[kind] = child
+        return children
 
     async def apply(self, manifest: Manifest, live: ChildRecord | None, key: Key) -> None:
         """Make one child as it should be; `live` is what `find` has found.
@@ -107,6 +113,13 @@ class Applier:
     def forget_all(self) -> None:
         """Forget all children, as if this process had just started."""
         self._applied.clear()
+
+    async def _find(self, owner: Metadata, kind: str) -> ChildRecord | None:
+        key = Key(owner.namespace, owner.name)
+        live = self._cluster.find_child(kind, key) or await self._cluster.read_child(kind, key)
+        if live is not None:
+            _check_ownership(owner, live)
+        return live
 
     def _is_settled(self, live: ChildRecord, manifest: Manifest, key: Key) -> bool:
         scales = "replicas" in manifest.body["spec"]

@@ -1,6 +1,5 @@
 """The story of one object: read it, judge it, make its children so, and say how it stands."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -135,7 +134,7 @@ class Reconciler:
 
     async def _pursue(self, key: Key, md: ModelDeployment) -> Recheck:
         try:
-            live = await self._find_children(md)
+            live = await self._applier.find(md.metadata, find_kinds(md, self._policy))
         except ChildLeftOver as left_over:
             return await self._wait(key, md, Observed(obstacle=str(left_over)), _LEFT_OVER_SECONDS)
         before, deployment = read_ledger(live["Deployment"]), live["Deployment"]
@@ -165,18 +164,6 @@ class Reconciler:
             self._scalers.find_awake_seconds(md),
             self._applier.seconds_until_due(key),
         )
-
-    async def _find_children(self, md: ModelDeployment) -> dict[str, ChildRecord | None]:
-        """Look for all at once: of a new object each is a request."""
-        kinds = find_kinds(md, self._policy)
-        looks = (self._applier.find(md.metadata, kind) for kind in kinds)
-        found = await asyncio.gather(*looks, return_exceptions=True)
-        children: dict[str, ChildRecord | None] = {}
-        for kind, child in zip(kinds, found, strict=True):
-            if isinstance(child, BaseException):
-                raise child
-            children[kind] = child
-        return children
 
     def _choose(self, key: Key, md: ModelDeployment, before: Ledger | None) -> Rendering | None:
         """Return what to serve, None while its commit is being asked for."""
