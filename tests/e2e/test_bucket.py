@@ -3,7 +3,7 @@
 import pytest
 
 from modelyard_api.fetch import is_digest
-from tests.support.s3_requests import REGION
+from modelyard_local.s3_server import REGION
 from tests.support.s3_server import S3Server
 
 

@@ -3,19 +3,10 @@
 import hashlib
 import hmac
 import http.client
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
 
-REGION = "us-east-1"
-
-
-@dataclass(frozen=True)
-class Account:
-    """Who signs."""
-
-    access_key_id: str
-    secret_access_key: str
+from modelyard_local.s3_server import REGION, Account
 
 
 def send(method: str, url: str, account: Account, body: bytes = b"", query: str = "") -> bytes:

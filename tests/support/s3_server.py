@@ -1,4 +1,4 @@
-"""A real S3 server: the Versity gateway over a folder, on loopback if nothing else is said.
+"""A real S3 server, and what a person with the root account's key does there.
 
 with S3Server(folder) as server:
     bucket = server.make_bucket("models")
@@ -7,24 +7,21 @@ with S3Server(folder) as server:
 """
 
 import json
-import os
-import socket
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 import obstore
 from obstore.store import S3Store
 
-from modelyard_local import programs
-from tests.support.operator_process import find_port
-from tests.support.s3_requests import REGION, Account, send
-from tests.support.waiting import wait_for
+from modelyard_local import s3_server
+from modelyard_local.s3_server import REGION, Account
+from tests.support.s3_requests import send
 
 
 class S3Server:
-    """The process, and what a person with the root account's key does there."""
+    """A server that runs from `with` on, on loopback if nothing else is said."""
 
     def __init__(
         self,
@@ -35,42 +32,15 @@ class S3Server:
     ) -> None:
         """`certificate` is the content of a Secret of the type kubernetes.io/tls."""
         self.root = Account("root-of-the-tests", "s3cr3t-of-the-tests")
-        self._address, self._port = address, find_port()
-        self.host = f"{address}:{self._port}"
-        self.endpoint = f"{'https' if certificate else 'http'}://{self.host}"
-        self._certificate = certificate or {}
-        self._folder = folder
-        self._log = folder / "versitygw.log"
+        self._running = s3_server.serve(folder, self.root, address=address, certificate=certificate)
 
     def __enter__(self) -> Self:
-        data = self._folder / "buckets"
-        data.mkdir()
-        environment = {
-            **os.environ,
-            "ROOT_ACCESS_KEY_ID": self.root.access_key_id,
-            "ROOT_SECRET_ACCESS_KEY": self.root.secret_access_key,
-        }
-        program = programs.ensure("s3") / "versitygw"
-        options = ["--port", self.host, "--region", REGION, "--quiet"]
-        for name, option in (("tls.crt", "--cert"), ("tls.key", "--key")):
-            if name in self._certificate:
-                (self._folder / name).write_bytes(self._certificate[name])
-                options += [option, str(self._folder / name)]
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [program, *options, "posix", data], env=environment, stdout=log, stderr=log
-            )
-        try:
-            told = self._log.read_text
-            wait_for(self._is_ready, what="the S3 server is ready", seconds=60, told=told)
-        except BaseException:
-            self.__exit__()
-            raise
+        self.endpoint = self._running.__enter__()
+        self.host = urlsplit(self.endpoint).netloc
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait(timeout=30)
+    def __exit__(self, *raised: object) -> None:
+        self._running.__exit__(*raised)
 
     def make_bucket(self, name: str) -> str:
         """Make a bucket, and return its name."""
@@ -121,11 +91,3 @@ class S3Server:
             secret_access_key=self.root.secret_access_key,
             client_options={"allow_http": True},
         )
-
-    def _is_ready(self) -> bool:
-        try:
-            socket.create_connection((self._address, self._port), timeout=5).close()
-        except OSError:
-            assert self._process.poll() is None, self._log.read_text()
-            return False
-        return True
