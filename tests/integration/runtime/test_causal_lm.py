@@ -169,6 +169,11 @@ REFUSED = {
         {"head_dim": 16, "sliding_window": 32},
         "attends to a sliding window",
     ),
+    "some layers that see the last tokens only": (
+        "GPTNeoForCausalLM",
+        {"attention_types": [[["global", "local", "global"], 1]], "window_size": 100},
+        "attends to 100 tokens in a context of 256 in some layers",
+    ),
     "a state instead of keys and values": ("MambaForCausalLM", {"state_size": 8}, "position_ids"),
     "positions that are not given from outside": (
         "BloomForCausalLM",
@@ -188,6 +193,25 @@ async def test_models_of_another_kind_are_refused(case, tmp_path):
     assert caught.value.reason is Reason.MODEL_UNSUPPORTED
     assert message in caught.value.message
     assert caught.value.hint
+
+
+async def test_layers_without_weights_are_not_built(tmp_path):
+    folder = write_model(tmp_path, "LlamaForCausalLM")
+    edit_json(folder / "config.json", num_hidden_layers=10**9)
+    with pytest.raises(CannotStart, match="num_hidden_layers 1000000000, and the weights are 30"):
+        async with running(folder):
+            pass
+
+
+async def test_weights_that_are_no_numbers_are_told_at_start(tmp_path):
+    folder = write_model(tmp_path, "LlamaForCausalLM")
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    model.model.norm.weight.data[0] = torch.nan
+    model.save_pretrained(folder)
+    with pytest.raises(CannotStart, match="are not numbers") as caught:
+        async with running(folder):
+            pass
+    assert caught.value.reason is Reason.MODEL_FILE_CORRUPT
 
 
 async def test_a_model_that_computes_differently_with_our_cache_is_refused(tiny_llama, monkeypatch):

@@ -5,13 +5,26 @@ import asyncio
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import (
+    AutoModel,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    XLNetConfig,
+    XLNetForSequenceClassification,
+)
 
 from modelyard_api.meta import Reason
 from modelyard_api.v1alpha1 import Task
 from modelyard_runtime.domain import TextInput
 from modelyard_runtime.errors import CannotStart, InvalidRequest
-from tests.support.tiny_models import SMALL, edit_json, running, write_model
+from tests.support.tiny_models import (
+    SMALL,
+    VOCABULARY,
+    edit_json,
+    running,
+    write_model,
+    write_tokenizer,
+)
 
 SENTENCES = [
     "A cat sits on the mat.",
@@ -202,3 +215,71 @@ async def test_inputs_reach_as_far_as_the_model_has_positions(tmp_path):
         assert engine.info.context_tokens == longest
         (answer,) = await engine.run([TextInput((5,) * longest)])
     assert np.isfinite(answer.vector).all()
+
+
+@pytest.mark.parametrize(
+    "model_class", ["FNetForSequenceClassification", "ConvBertForSequenceClassification"]
+)
+async def test_a_model_that_sees_the_padding_answers_in_a_crowd_as_alone(model_class, tmp_path):
+    folder = write_model(tmp_path, model_class, num_labels=3, type_vocab_size=2, embedding_size=64)
+    items = [TextInput(tuple(range(5, 5 + count))) for count in (3, 9, 3, 40, 1)]
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    async with running(folder, task="text-classification") as engine:
+        answers = await engine.run(items)
+    for item, answer in zip(items, answers, strict=True):
+        with torch.inference_mode():
+            chances = model(input_ids=torch.tensor([item.content])).logits[0].softmax(dim=-1)
+        expected = {model.config.id2label[i]: chance for i, chance in enumerate(chances.tolist())}
+        assert answer.scores == pytest.approx(expected, abs=1e-4)
+
+
+async def test_positions_that_are_counted_from_behind_the_padding_are_fewer(tmp_path):
+    folder = write_model(tmp_path, "Data2VecTextForSequenceClassification", num_labels=2)
+    async with running(folder) as engine:
+        assert engine.info.context_tokens == SMALL["max_position_embeddings"] - 1
+        (answer,) = await engine.run([TextInput((5,) * 255)])
+    assert sum(answer.scores.values()) == pytest.approx(1)
+
+
+async def test_a_model_without_a_last_position_takes_long_texts(tmp_path):
+    sizes = {"d_model": 64, "n_layer": 2, "n_head": 4, "d_inner": 96}
+    model = XLNetForSequenceClassification(XLNetConfig(vocab_size=VOCABULARY, **sizes)).eval()
+    model.save_pretrained(tmp_path)
+    write_tokenizer(tmp_path)
+    texts = [(5, 6, 7), (8,) * 300]
+    async with running(tmp_path) as engine:
+        answers = await engine.run([TextInput(text) for text in texts])
+    for text, answer in zip(texts, answers, strict=True):
+        with torch.inference_mode():
+            expected = model(input_ids=torch.tensor([text])).logits[0].softmax(dim=-1).tolist()
+        assert sorted(answer.scores.values()) == pytest.approx(sorted(expected), abs=1e-4)
+
+
+async def test_a_decoder_without_padding_token_reads_texts_to_their_end(tmp_path):
+    folder = write_model(
+        tmp_path, "GPT2ForSequenceClassification", num_labels=3, pad_token_id=None, n_positions=256
+    )
+    edit_json(folder / "tokenizer_config.json", pad_token=None)
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    # Token 0 is a word as any other; so is each that could be used as padding.
+    items = [TextInput((5, 6, 7, 8, 0)), TextInput((5, 9)), TextInput((4, 0, 0, 0))]
+    async with running(folder) as engine:
+        answers = await engine.run(items)
+    for item, answer in zip(items, answers, strict=True):
+        with torch.inference_mode():
+            chances = model(input_ids=torch.tensor([item.content])).logits[0].softmax(dim=-1)
+        expected = {model.config.id2label[i]: chance for i, chance in enumerate(chances.tolist())}
+        assert answer.scores == pytest.approx(expected, abs=1e-4)
+
+
+async def test_padding_that_is_no_token_of_the_model_is_never_given_to_it(tmp_path):
+    folder = write_model(tmp_path, "BertForSequenceClassification", num_labels=2)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_special_tokens({"pad_token": "[PAD]"})
+    tokenizer.save_pretrained(folder)
+    async with running(folder) as engine:
+        answers = await engine.run([TextInput("t5 t6 t7"), TextInput("t5")])
+        (alone,) = await engine.run([TextInput("t5")])
+        with pytest.raises(InvalidRequest, match="200 is not a token of this model"):
+            await engine.run([TextInput("t5 [PAD]")])
+    assert answers[1].scores == pytest.approx(alone.scores, abs=1e-5)

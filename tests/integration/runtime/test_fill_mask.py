@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from transformers import pipeline
 
-from modelyard_runtime.errors import InvalidRequest
+from modelyard_runtime.errors import CannotStart, InvalidRequest
 from modelyard_runtime.tasks.fill_mask import Gap
 from tests.support.tiny_models import running, write_model, write_tokenizer
 
@@ -51,3 +51,21 @@ async def test_a_text_without_a_mask_is_refused(bert):
         ) as caught:
             await engine.run([Gap("t5 t6")])
     assert caught.value.param == "text"
+
+
+async def test_the_mask_may_be_the_first_of_all_tokens(tmp_path):
+    folder = write_model(tmp_path, "BertForMaskedLM", type_vocab_size=2)
+    write_tokenizer(folder, mask_token="t0")
+    async with running(folder) as engine:
+        (answer,) = await engine.run([Gap("t5 t0 t7", top_k=3)])
+    expected = pipeline("fill-mask", str(folder), top_k=3, device="cpu")("t5 t0 t7")
+    assert [one.score for one in answer.gaps[0]] == pytest.approx(
+        [one["score"] for one in expected], abs=1e-4
+    )
+
+
+async def test_a_tokenizer_without_mask_is_refused_at_start(tmp_path):
+    folder = write_model(tmp_path, "BertForMaskedLM", type_vocab_size=2)
+    with pytest.raises(CannotStart, match="has no mask token"):
+        async with running(folder):
+            pass

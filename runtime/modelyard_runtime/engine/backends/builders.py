@@ -69,8 +69,8 @@ def build_generation(
     backend = CausalLM(loaded)
     budget = _cache_budget_bytes(loaded, capacity)
     cache_tokens = budget // backend.cache_bytes_per_token
-    context = min(backend.context_tokens, largest_context(cache_tokens))
-    if context < _LEAST_CONTEXT_TOKENS:
+    room = largest_context(cache_tokens)
+    if room < _LEAST_CONTEXT_TOKENS:
         raise CannotStart(
             Reason.NOT_ENOUGH_MEMORY,
             f"The weights are loaded, but {format_gib(budget)} are left for the cache of running "
@@ -84,6 +84,7 @@ def build_generation(
         chunk_tokens=chunk,
         idle_chunk_tokens=idle_chunk,
     )
+    context = min(backend.context_tokens, room)
     info = replace(loaded.describe(name, context), adapters=backend.adapters)
     vocabulary = loaded.model.config.get_text_config(decoder=True).vocab_size
     prompts = TokenizedPrompts(loaded.tokenizer, vocabulary)

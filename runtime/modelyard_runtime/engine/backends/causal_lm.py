@@ -130,6 +130,10 @@ class CausalLM:
         ids = torch.tensor(padded, device=self._device)
         steps = torch.arange(width, device=self._device)
         positions = torch.tensor(starts, device=self._device).unsqueeze(1) + steps
+        # Padding stands where its row ends: beyond the context there may be no position, and some
+        # models turn all rows by the furthest one of any.
+        ends = torch.tensor([start + count for start, count in zip(starts, counts, strict=True)])
+        positions = positions.minimum(ends.to(self._device).unsqueeze(1) - 1)
         columns = torch.arange(target.columns, device=self._device)
         visible = columns <= positions.unsqueeze(-1)
         floor = torch.finfo(self._model.dtype).min
@@ -173,6 +177,12 @@ class CausalLM:
             ids = torch.tensor([tokens], device=self._device)
             alone = self._model(input_ids=ids, use_cache=False).logits[0, -2:].float().flip(0)
         scale = alone.std().clamp_min(1e-6)
+        if bool(alone.isnan().any()):
+            raise CannotStart(
+                Reason.MODEL_FILE_CORRUPT,
+                f"The model's scores in {self._model.dtype} are not numbers (NaN)",
+                hint="Set spec.runtime.dtype to float32; if it is, the weights are damaged.",
+            )
         if bool(((ours - alone).abs().amax() / scale) > tolerance):
             raise _unsupported(self._model, "does not compute the same with a cache of our layout")
 
@@ -217,8 +227,21 @@ def find_context_tokens(model: PreTrainedModel) -> int:
     for name in ("max_position_embeddings", "n_positions", "n_ctx"):
         value = getattr(config, name, None)
         if isinstance(value, int) and value > 0:
-            return value
+            return min(value, _find_trained_tokens(config) or value)
     raise _unsupported(model, "does not say how long its context is")
+
+
+def _find_trained_tokens(config: Any) -> int | None:
+    """Return the length beyond which a model of the kind longrope turns its positions otherwise.
+
+    It does so for all rows of a pass as soon as one is longer, those in the cache included.
+    """
+    rope = getattr(config, "rope_parameters", None) or {}
+    if rope.get("rope_type") != "longrope":
+        return None
+    stated = rope.get("original_max_position_embeddings")
+    found: int | None = stated or getattr(config, "original_max_position_embeddings", None)
+    return found
 
 
 def find_end_tokens(loaded: Loaded) -> frozenset[int]:
@@ -235,6 +258,11 @@ def _require_plain_attention(model: PreTrainedModel, context_tokens: int) -> Non
         raise _unsupported(model, "takes no position_ids, which rows of different length need")
     if not hasattr(model.config.get_text_config(decoder=True), "num_hidden_layers"):
         raise _unsupported(model, "does not say how many layers it has")
+    window = int(getattr(model.config, "window_size", None) or context_tokens)
+    if "local" in getattr(model.config, "attention_layers", ()) and window < context_tokens:
+        raise _unsupported(
+            model, f"attends to {window} tokens in a context of {context_tokens} in some layers"
+        )
     for layer in DynamicCache(config=model.config).layers:
         if isinstance(layer, DynamicSlidingWindowLayer):
             if layer.sliding_window < context_tokens:

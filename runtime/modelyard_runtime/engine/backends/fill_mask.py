@@ -5,8 +5,9 @@ from typing import Any
 
 import torch
 
+from modelyard_api.meta import Reason
 from modelyard_runtime.engine.backends.texts import PaddedModel, TextRows, TokenRow
-from modelyard_runtime.errors import InvalidRequest
+from modelyard_runtime.errors import CannotStart, InvalidRequest
 from modelyard_runtime.loading.loaded import Loaded
 from modelyard_runtime.tasks.fill_mask import MAX_CANDIDATES, Candidate, Filled, Gap
 
@@ -17,8 +18,14 @@ class MaskFiller:
     def __init__(self, loaded: Loaded) -> None:
         self._texts = TextRows(loaded)
         self._padded = PaddedModel(loaded)
-        self._mask_token: str = loaded.tokenizer.mask_token or ""
-        self._mask_id: int = loaded.tokenizer.mask_token_id or -1
+        if loaded.tokenizer.mask_token is None:
+            raise CannotStart(
+                Reason.MODEL_UNSUPPORTED,
+                "The model's tokenizer has no mask token, which marks what fill-mask is to fill in",
+                hint="Set mask_token in tokenizer_config.json, or choose another spec.model.task.",
+            )
+        self._mask_token: str = loaded.tokenizer.mask_token
+        self._mask_id: int = loaded.tokenizer.mask_token_id
         self.context_tokens = self._texts.max_tokens
         self.require_health = self._padded.require_health
 

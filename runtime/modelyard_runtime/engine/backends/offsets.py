@@ -30,6 +30,7 @@ def locate(texts: TextRows, text: str, *, param: str) -> LocatedRow:
     encoded = texts.tokenizer(text, return_offsets_mapping=True, return_special_tokens_mask=True)
     if not text or not encoded["input_ids"]:
         raise InvalidRequest("the text is empty", param=param)
+    texts.require_known(encoded["input_ids"], param)
     texts.require_length(len(encoded["input_ids"]), "the text", param)
     marks = zip(encoded["offset_mapping"], encoded["special_tokens_mask"], strict=True)
     places = tuple(None if special else place for place, special in marks)

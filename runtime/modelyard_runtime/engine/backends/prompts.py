@@ -49,11 +49,11 @@ class TokenizedPrompts:
             InvalidRequest: the chat cannot be rendered, or a token is not the model's.
         """
         if isinstance(prompt, str):
-            return self._encode_text(prompt, special=True)
+            return self._encode_text(prompt, special=True, param="prompt")
         messages = [part for part in prompt if isinstance(part, Message)]
         if messages:
             # The template writes the special tokens itself.
-            return self._encode_text(self._render(messages), special=False)
+            return self._encode_text(self._render(messages), special=False, param="messages")
         tokens = [part for part in prompt if isinstance(part, int)]
         self.require_known(tokens, param="prompt")
         return tokens
@@ -70,8 +70,10 @@ class TokenizedPrompts:
         """End the process that renders chats."""
         self._renderer.close()
 
-    def _encode_text(self, text: str, *, special: bool) -> list[int]:
+    def _encode_text(self, text: str, *, special: bool, param: str) -> list[int]:
         tokens: list[int] = self._tokenizer(text, add_special_tokens=special)["input_ids"]
+        # Some tokenizers have more tokens than the model: added ones that it never learnt.
+        self.require_known(tokens, param=param)
         return tokens
 
     def _render(self, messages: Sequence[Message]) -> str:

@@ -43,6 +43,7 @@ class Windows:
     """Cuts contexts into windows with the model's tokenizer."""
 
     def __init__(self, texts: TextRows) -> None:
+        self._texts = texts
         self._tokenizer: Any = texts.tokenizer
         self._window = min(_WINDOW_TOKENS, texts.max_tokens)
         special = self._tokenizer.num_special_tokens_to_add(pair=True)
@@ -66,6 +67,8 @@ class Windows:
             return_overflowing_tokens=True,
             return_offsets_mapping=True,
         )
+        for tokens in encoded["input_ids"]:
+            self._texts.require_known(tokens, "context")
         count = len(encoded["input_ids"])
         if count > _MAX_WINDOWS:
             raise InvalidRequest(
