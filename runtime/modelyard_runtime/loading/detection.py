@@ -148,7 +148,8 @@ def _single_gguf(folder: ModelFolder) -> tuple[str, gguf_header.Header]:
 
 
 def _read_architecture(folder: ModelFolder, task: Task) -> tuple[str, tuple[Task, ...]]:
-    architectures = folder.config.get("architectures") or ()
+    stated = folder.config.get("architectures")
+    architectures = stated if isinstance(stated, list) else []
     architecture = str(architectures[0]) if architectures else ""
     possible = _match(architecture, _TASKS_BY_SUFFIX)
     if isinstance(folder.documents.get("modules.json"), list):

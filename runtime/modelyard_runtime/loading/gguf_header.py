@@ -21,6 +21,8 @@ _STRING, _ARRAY = 8, 9
 _SCALARS = dict(zip((0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12), "BbHhIif?Qqd", strict=True))
 _DEFAULT_ALIGNMENT = 32
 _MAX_DIMENSIONS = 8
+# Vocabularies of a quarter of a million tokens take 15 MB.
+_MAX_HEADER_BYTES = 64 * 1024**2
 
 
 class DamagedHeader(Exception):
@@ -97,12 +99,16 @@ class _Reader:
             raise DamagedHeader(f"it is of GGUF version {version}; this runtime reads 2 and 3")
         metadata = dict(self._entry() for _ in range(metadata_count))
         rows = [self._row() for _ in range(tensor_count)]
-        alignment = int(metadata.get("general.alignment", _DEFAULT_ALIGNMENT))
+        alignment = metadata.get("general.alignment", _DEFAULT_ALIGNMENT)
+        if not isinstance(alignment, int) or alignment <= 0:
+            raise DamagedHeader(f"its tensors have an alignment of {alignment!r}")
         data_start = -(-self._position // alignment) * alignment
         return Header(path, metadata, tuple(_place(row, data_start) for row in rows))
 
     def _unpack(self, letters: str) -> tuple[Any, ...]:
         form = "<" + letters
+        if self._position + struct.calcsize(form) > _MAX_HEADER_BYTES:
+            raise DamagedHeader("its header is longer than any model's")
         values = struct.unpack_from(form, self._data, self._position)
         self._position += struct.calcsize(form)
         return values

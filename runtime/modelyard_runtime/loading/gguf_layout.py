@@ -39,6 +39,14 @@ _NUMBERS = {
     "attention.key_length": "head_dim",
     "attention.layer_norm_rms_epsilon": "rms_norm_eps",
 }
+_NEEDED = (
+    "context_length",
+    "block_count",
+    "feed_forward_length",
+    "embedding_length",
+    "attention.head_count",
+)
+_EMBEDDINGS = "token_embd.weight"
 _TOKENS = {
     "bos_token_id": "bos_token_id",
     "eos_token_id": "eos_token_id",
@@ -95,8 +103,13 @@ def require_supported(header: Header) -> Architecture:
 
 
 def build_config(header: Header) -> dict[str, Any]:
-    """Return the keyword arguments of the transformers configuration."""
+    """Return the keyword arguments of the transformers configuration.
+
+    Raises:
+        CannotStart: ModelFileCorrupt, the file lacks what every model has.
+    """
     name, metadata = header.architecture, header.metadata
+    _require_numbers(header)
     config = {
         ours: metadata[f"{name}.{theirs}"]
         for theirs, ours in _NUMBERS.items()
@@ -108,13 +121,34 @@ def build_config(header: Header) -> dict[str, Any]:
     )
     config |= {ours: metadata.get(f"tokenizer.ggml.{theirs}") for theirs, ours in _TOKENS.items()}
     names = {tensor.name: tensor for tensor in header.tensors}
-    config["vocab_size"] = names["token_embd.weight"].shape[0]
+    config["vocab_size"] = names[_EMBEDDINGS].shape[0]
     config["tie_word_embeddings"] = "output.weight" not in names
     config["rope_parameters"] = {
         "rope_type": "default",
         "rope_theta": metadata.get(f"{name}.rope.freq_base", 10_000.0),
     }
     return config
+
+
+def _require_numbers(header: Header) -> None:
+    numbers: dict[str, Any] = {
+        word: header.metadata.get(f"{header.architecture}.{word}") for word in _NEEDED
+    }
+    wrong = [word for word, value in numbers.items() if not isinstance(value, int) or value <= 0]
+    names = {tensor.name for tensor in header.tensors}
+    problem = ""
+    if wrong:
+        problem = f"says of {', '.join(wrong)} nothing that can be"
+    elif _EMBEDDINGS not in names:
+        problem = f"lacks the tensor {_EMBEDDINGS}"
+    elif numbers["block_count"] > len(names):
+        problem = f"has {len(names)} tensors for {numbers['block_count']} layers"
+    if problem:
+        raise CannotStart(
+            Reason.MODEL_FILE_CORRUPT,
+            f"{header.path.name} {problem}",
+            hint="Get the file again from its source, or convert the model again.",
+        )
 
 
 def rename(gguf_name: str) -> str | None:

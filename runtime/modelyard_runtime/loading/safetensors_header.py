@@ -11,6 +11,8 @@ from typing import Any
 _LENGTH = struct.Struct("<Q")
 # The format's own bound; a longer header is an attack or damage.
 _MAX_HEADER_BYTES = 100_000_000
+#: Bytes of the types that weights are of; memory is planned by shapes.
+_SIZES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I8": 1, "U8": 1}
 
 
 class DamagedHeader(Exception):
@@ -50,8 +52,10 @@ def read_header(path: Path) -> Header:
     try:
         entries = json.loads(text)
         return _summarise(entries, _LENGTH.size + length)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise DamagedHeader(f"its header cannot be read ({error})") from error
+    except RecursionError as error:
+        raise DamagedHeader("its header cannot be read (it is nested too deeply)") from error
 
 
 def _summarise(entries: dict[str, Any], data_start: int) -> Header:
@@ -70,6 +74,9 @@ def _summarise(entries: dict[str, Any], data_start: int) -> Header:
         count = prod(shapes[name])
         parameters += count
         dtype = str(entry["dtype"])
+        size = count * _SIZES.get(dtype, 0)
+        if min(shapes[name], default=0) < 0 or size > stop - begin:
+            raise ValueError(f"shape of tensor {name!r}")
         sizes[dtype] = sizes.get(dtype, 0) + count
     most = max(sizes, key=lambda dtype: sizes[dtype], default="")
     return Header(frozenset(shapes), data_start + end, parameters, most, shapes)

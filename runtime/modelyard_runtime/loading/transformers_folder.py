@@ -21,7 +21,9 @@ from transformers import (
     PreTrainedModel,
 )
 
+from modelyard_api.meta import Reason
 from modelyard_api.v1alpha1 import Task
+from modelyard_runtime.errors import CannotStart
 from modelyard_runtime.loading.loaded import (
     Loaded,
     choose_device,
@@ -37,6 +39,16 @@ from modelyard_runtime.loading.safetensors_header import Header
 # is the second lock.
 _CLOSED = {"local_files_only": True, "trust_remote_code": False}
 
+_LAYER_COUNTS = (
+    "num_hidden_layers",
+    "num_layers",
+    "n_layer",
+    "n_layers",
+    "encoder_layers",
+    "decoder_layers",
+)
+# So many layers may share the weights of one, as in ALBERT.
+_SHARING_LAYERS = 64
 _STORED_DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 
@@ -75,6 +87,7 @@ def load(wanted: Wanted) -> Loaded:
 
 def _load_model(wanted: Wanted, factory: Any) -> tuple[PreTrainedModel, torch.device]:
     path = str(wanted.folder.path)
+    _require_layers(wanted)
     config: PreTrainedConfig = AutoConfig.from_pretrained(path, **_CLOSED)
     device = choose_device(wanted.device)
     dtype = choose_dtype(wanted.dtype, _stored_dtype(wanted), device)
@@ -92,6 +105,25 @@ def _load_model(wanted: Wanted, factory: Any) -> tuple[PreTrainedModel, torch.de
     missing = [name for name in report["missing_keys"] if not (unused and unused in name)]
     require_all_weights(missing, "The folder")
     return model, device
+
+
+def _require_layers(wanted: Wanted) -> None:
+    """Refuse to build layers without end: they are built before weights are missed.
+
+    Raises:
+        CannotStart: ModelFileCorrupt.
+    """
+    tensors = sum(len(header.tensors) for header in _served_weights(wanted))
+    config = wanted.folder.config
+    for part in (config, *(value for value in config.values() if isinstance(value, dict))):
+        for name in _LAYER_COUNTS:
+            layers = part.get(name)
+            if isinstance(layers, int) and layers > max(tensors, _SHARING_LAYERS):
+                raise CannotStart(
+                    Reason.MODEL_FILE_CORRUPT,
+                    f"config.json says {name} {layers}, and the weights are {tensors} tensors",
+                    hint="Publish the configuration together with the weights it was saved with.",
+                )
 
 
 def _stored_dtype(wanted: Wanted) -> torch.dtype | None:

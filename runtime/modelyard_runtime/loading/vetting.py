@@ -7,7 +7,6 @@ the standard library alone.
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from modelyard_api.v1alpha1 import Format
 from modelyard_runtime.errors import CannotStart
 from modelyard_runtime.loading import gguf_header, safetensors_header
 from modelyard_runtime.loading.folder import ModelFolder
+from modelyard_runtime.loading.folder_names import list_names
 from modelyard_runtime.loading.model_files import SEARCHED, find_formats
 
 # Vocabularies are JSON objects with a key per token, and any word can be a token.
@@ -24,6 +24,8 @@ from modelyard_runtime.loading.model_files import SEARCHED, find_formats
 _UNREAD = frozenset(
     {"tokenizer.json", "vocab.json", "added_tokens.json", "merges.json", "evaluation.json"}
 )
+# The indexes of the largest models have a tenth of that; parsed it is ten times as large.
+_MAX_DOCUMENT_BYTES = 64 * 1024**2
 _FORBIDDEN_KEYS = frozenset({"auto_map", "custom_pipelines", "trust_remote_code"})
 _CODE_FILES = frozenset({"custom_generate/generate.py"})
 _PICKLE_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
@@ -47,7 +49,7 @@ def vet_folder(path: Path, *, form: Format = Format.AUTO, entrypoint: str = "") 
     Raises:
         CannotStart: ModelNotFound, ModelUnsafe or ModelFileCorrupt, each with a hint.
     """
-    names = _list_names(path)
+    names = list_names(path)
     _refuse_code_files(names)
     documents = _read_documents(path, names)
     for name, document in documents.items():
@@ -88,42 +90,6 @@ def vet_safetensors(path: Path, name: str) -> safetensors_header.Header:
     return header
 
 
-def _list_names(path: Path) -> tuple[str, ...]:
-    if not path.is_dir():
-        what = "is not a folder" if path.exists() else "does not exist"
-        raise CannotStart(
-            Reason.MODEL_NOT_FOUND,
-            f"The model folder {path} {what}",
-            hint="Check spec.model.uri, and that the model's image or folder holds the files at "
-            "its root.",
-        )
-    root = path.resolve()
-    names = sorted(_walk(path, root))
-    if not names:
-        raise CannotStart(
-            Reason.MODEL_NOT_FOUND,
-            f"The model folder {path} is empty",
-            hint="Check that the model's image or folder holds the files at its root.",
-        )
-    return tuple(names)
-
-
-def _walk(path: Path, root: Path) -> Iterator[str]:
-    for directory, subdirectories, files in os.walk(path):
-        # Hidden folders (.git, .cache) are never part of a model.
-        subdirectories[:] = [name for name in subdirectories if not name.startswith(".")]
-        for name in (*subdirectories, *files):
-            target = Path(directory, name)
-            if target.is_symlink() and not target.resolve().is_relative_to(root):
-                raise CannotStart(
-                    Reason.MODEL_UNSAFE,
-                    f"{target.relative_to(path)} is a link that leaves the model folder",
-                    hint="Copy the files themselves into the folder (cp -L; or "
-                    "huggingface-cli download --local-dir).",
-                )
-        yield from (Path(directory, name).relative_to(path).as_posix() for name in files)
-
-
 def _refuse_code_files(names: tuple[str, ...]) -> None:
     for name in names:
         if name in _CODE_FILES:
@@ -140,6 +106,13 @@ def _read_documents(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
     for name in names:
         if not name.endswith(".json") or Path(name).name in _UNREAD:
             continue
+        size = (path / name).stat().st_size
+        if size > _MAX_DOCUMENT_BYTES:
+            raise CannotStart(
+                Reason.MODEL_UNSAFE,
+                f"{name} has {size} bytes; a configuration has at most {_MAX_DOCUMENT_BYTES}",
+                hint="Remove the file if it is no part of the model (data, for example).",
+            )
         text = (path / name).read_bytes()
         try:
             documents[name] = json.loads(text)

@@ -1,6 +1,7 @@
 """A GGUF file gives the same model as the folder it was made from."""
 
 import asyncio
+from dataclasses import replace
 
 import gguf
 import pytest
@@ -14,6 +15,7 @@ from modelyard_runtime.domain import GenerateRequest, Message, Sampling
 from modelyard_runtime.errors import CannotStart
 from modelyard_runtime.loading.detection import detect
 from modelyard_runtime.loading.gguf_file import load_causal_lm
+from modelyard_runtime.loading.gguf_layout import build_config
 from modelyard_runtime.loading.registry import Wanted
 from modelyard_runtime.loading.vetting import vet_folder
 from tests.support.tiny_models import GIB, VOCABULARY, generate, running, write_model
@@ -128,6 +130,25 @@ def test_what_would_be_computed_wrongly_is_refused(extra, message, tmp_path):
     with pytest.raises(CannotStart, match=message) as caught:
         load(tmp_path / "gguf")
     assert caught.value.reason is Reason.MODEL_UNSUPPORTED
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        pytest.param(("llama.block_count", 10**9), "tensors for 1000000000 layers", id="layers"),
+        pytest.param(("llama.embedding_length", "x"), "says of embedding_length", id="words"),
+    ],
+)
+def test_numbers_that_cannot_be_are_damage(extra, message, tmp_path):
+    write_model(tmp_path / "original", "LlamaForCausalLM")
+    original = AutoModelForCausalLM.from_pretrained(tmp_path / "original")
+    (tmp_path / "gguf").mkdir()
+    write_gguf(tmp_path / "gguf" / "m.gguf", "llama", original)
+    vetted = vet_folder(tmp_path / "gguf")
+    (header,) = vetted.ggufs.values()
+    with pytest.raises(CannotStart, match=message) as caught:
+        build_config(replace(header, metadata={**header.metadata, extra[0]: extra[1]}))
+    assert caught.value.reason is Reason.MODEL_FILE_CORRUPT
 
 
 def test_smollm2_has_the_weights_that_transformers_reads(smollm2):

@@ -1,8 +1,11 @@
 """A model folder is refused with its reason before any library touches it."""
 
 import json
+import os
 import pickle
+import re
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -182,6 +185,114 @@ def test_a_link_inside_of_the_folder_is_fine(folder):
     path = folder(GOOD)
     (path / "again.safetensors").symlink_to("model.safetensors")
     assert "again.safetensors" in vet_folder(path).names
+
+
+def fill_memory(path):
+    (path / "more.json").touch()
+    os.truncate(path / "more.json", 1 << 40)
+
+
+def link_in_a_circle(path):
+    (path / "a.json").symlink_to("b.json")
+    (path / "b.json").symlink_to("a.json")
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        pytest.param(
+            lambda path: os.mkfifo(path / "more.json"),
+            "more.json is no file but a pipe, a socket or a device",
+            id="a pipe that would be read for ever",
+        ),
+        pytest.param(link_in_a_circle, "a.json is a link that leads nowhere", id="a circle"),
+        pytest.param(
+            lambda path: (path / "more.json").symlink_to("gone.json"),
+            "more.json is a link that leads nowhere",
+            id="a link to nothing",
+        ),
+        pytest.param(
+            lambda path: Path(os.fsdecode(bytes(path) + b"/\xff.json")).write_bytes(b"{"),
+            r"'\udcff.json' is a name that is no text",
+            id="a name that no log can show",
+        ),
+        pytest.param(
+            fill_memory,
+            "more.json has 1099511627776 bytes",
+            id="a configuration that fills the memory",
+        ),
+    ],
+)
+def test_files_that_could_not_be_read_are_refused(folder, place, message):
+    path = folder(GOOD)
+    place(path)
+    with pytest.raises(CannotStart, match=re.escape(message)) as refused:
+        vet_folder(path)
+    assert refused.value.hint
+
+
+def head(text):
+    return struct.pack("<Q", len(text)) + text + bytes(4)
+
+
+def entry(shape):
+    return b'{"w": {"dtype": "F32", "data_offsets": [0, 4], "shape": %s}}' % shape
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(entry(b"[1e400]"), id="an endless dimension"),
+        pytest.param(entry(b"[-1]"), id="a dimension below zero"),
+        pytest.param(entry(b"[1000000000000]"), id="more numbers than bytes"),
+        pytest.param(b'{"w": ' + b"[" * 200_000 + b"]" * 200_000 + b"}", id="deep"),
+    ],
+)
+def test_a_header_of_weights_that_cannot_be_is_damage(folder, text):
+    path = folder(GOOD | {"model.safetensors": head(text)})
+    with pytest.raises(CannotStart, match="its header cannot be read") as refused:
+        vet_folder(path)
+    assert refused.value.reason is Reason.MODEL_FILE_CORRUPT
+
+
+def gguf(*values):
+    """A GGUF file of version 3 without tensors, with a value of that type and these bytes."""
+    key = struct.pack("<Q", 17) + b"general.alignment"
+    parts = [key + struct.pack("<I", kind) + data for kind, data in values]
+    return b"GGUF" + struct.pack("<IQQ", 3, 0, len(values)) + b"".join(parts)
+
+
+@pytest.mark.parametrize(
+    ("data", "length", "message"),
+    [
+        pytest.param(gguf((4, bytes(4))), 0, "alignment of 0", id="an alignment of nothing"),
+        pytest.param(
+            gguf((8, struct.pack("<Q", 1) + b"x")),
+            0,
+            "alignment of 'x'",
+            id="an alignment in words",
+        ),
+        pytest.param(
+            b"GGUF" + struct.pack("<IQQ", 3, 0, 1 << 62),
+            1 << 40,
+            "longer than any model's",
+            id="values without end",
+        ),
+        pytest.param(
+            gguf((9, struct.pack("<IQ", 0, 1 << 39))),
+            1 << 40,
+            "longer than any model's",
+            id="a list that fills the memory",
+        ),
+    ],
+)
+def test_a_header_of_gguf_that_cannot_be_is_damage(folder, data, length, message):
+    path = folder({"model.gguf": data})
+    with (path / "model.gguf").open("r+b") as file:
+        file.truncate(max(length, len(data)))
+    with pytest.raises(CannotStart, match=message) as refused:
+        vet_folder(path)
+    assert refused.value.reason is Reason.MODEL_FILE_CORRUPT
 
 
 def test_a_missing_folder_is_named(tmp_path):
