@@ -42,7 +42,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line without its end; a traceback follows on lines of its own."""
-        values = " ".join(f"{key}={value!s}" for key, value in _fields_of(record).items())
+        values = " ".join(f"{key}={_show(value)}" for key, value in _fields_of(record).items())
         time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
         line = f"{time} {record.levelname:<7} {record.getMessage()} {values}".rstrip()
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
@@ -55,6 +55,11 @@ def configure_logging(style: Literal["json", "text"]) -> None:
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     # uvicorn tells of its start and of every phase of its stop; our own lines say it once.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+def _show(value: object) -> str:
+    """Return it on one line: what clients send (a path) must not look like lines of ours."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in str(value))
 
 
 def _timestamp(record: logging.LogRecord) -> str:

@@ -23,6 +23,9 @@ from modelyard_runtime.metering import current_usage
 from modelyard_runtime.metrics import Metrics
 from modelyard_runtime.tasks.attribution import EXPLAINED, ToExplain
 
+#: Of a client's name for a model, in an error; gRPC's clients refuse one of many KiB.
+_MAX_NAME = 256
+
 
 class Answer:
     """The chunks of admitted generations, read once; it counts the tokens that pass.
@@ -147,7 +150,8 @@ class InferenceService:
         if name != self.model_name and name not in adapters:
             others = f", with the adapters {', '.join(adapters)}" if adapters else ""
             raise UnknownModel(
-                f"The model {name!r} is not served here; this is {self.model_name!r}{others}.",
+                f"The model {name[:_MAX_NAME]!r} is not served here; this is "
+                f"{self.model_name!r}{others}.",
                 param="model",
             )
         current_usage().model = name

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from modelyard_runtime.errors import InvalidRequest
 from modelyard_runtime.schema import Body, explain
 
 JSON = "application/json"
@@ -27,10 +28,11 @@ async def read_body(request: Request, schema: type[AnyBody]) -> AnyBody:
     Raises:
         HTTPException: 415, it is not declared as JSON. A browser may send other types across
             origins without asking, so this also keeps web pages from a server on localhost.
-        InvalidRequest: it is not JSON, or not what the schema says.
+        InvalidRequest: it is not JSON, or not what the schema says, or a field is in the address.
     """
     if not is_json(request):
         raise HTTPException(415, "Send JSON with the header Content-Type: application/json.")
+    refuse_query(request, schema)
     body = await take_body(request)
     try:
         if len(body) > MAX_AT_ONCE:
@@ -43,6 +45,24 @@ async def read_body(request: Request, schema: type[AnyBody]) -> AnyBody:
 async def take_body(request: Request) -> bytes:
     """Return the body; unlike `request.body` it keeps none, since a file is large."""
     return b"".join([piece async for piece in request.stream()])
+
+
+def refuse_query(request: Request, schema: type[Body]) -> None:
+    """Refuse fields of the body in the address, where they would be ignored.
+
+    What else is there says nothing that is known here: gateways and SDKs add to addresses.
+
+    Raises:
+        InvalidRequest: there is one.
+    """
+    for name, field in schema.model_fields.items():
+        known = field.alias or name
+        if known in request.query_params:
+            raise InvalidRequest(
+                f"{known!r} is in the address, which is not looked at for a body of this type: put "
+                "it into the body.",
+                param=known,
+            )
 
 
 def is_json(request: Request) -> bool:

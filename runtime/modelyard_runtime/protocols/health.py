@@ -25,16 +25,19 @@ def build_router(life: Lifecycle) -> APIRouter:
     router = APIRouter(tags=["health"])
     described: dict[int | str, dict[str, Any]] = {200: {"model": Health}, 503: {"model": Health}}
 
+    @router.head("/livez", include_in_schema=False)
     @router.get("/livez", responses=described, response_model=None)
     async def live() -> Response:
         """The process runs and, once the model is loaded, so does its engine."""
         return _answer(_reason_not_live(life))
 
+    @router.head("/startupz", include_in_schema=False)
     @router.get("/startupz", responses=described, response_model=None)
     async def started() -> Response:
         """The model is loaded and has answered its warm-up."""
         return _answer(_reason_not_live(life) or _reason_not_started(life))
 
+    @router.head("/readyz", include_in_schema=False)
     @router.get("/readyz", responses=described, response_model=None)
     async def ready() -> Response:
         """New requests are welcome."""

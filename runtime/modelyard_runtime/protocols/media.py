@@ -9,7 +9,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from modelyard_runtime.errors import InvalidRequest
-from modelyard_runtime.protocols.body import SCHEMA_REFERENCE, is_json, read_body, take_body
+from modelyard_runtime.protocols.body import (
+    SCHEMA_REFERENCE,
+    is_json,
+    read_body,
+    refuse_query,
+    take_body,
+)
 from modelyard_runtime.protocols.multipart import Part, read_parts
 from modelyard_runtime.schema import Body, explain
 from modelyard_runtime.tasks.media import Media
@@ -57,11 +63,13 @@ async def read_form(request: Request, schema: type[AnyBody], file_field: str) ->
 
     Raises:
         HTTPException: 415, it is no form; 403, a web page of another origin sent it.
-        InvalidRequest: it is no valid form, has not one file, or not the schema's fields.
+        InvalidRequest: it is no valid form, has not one file, or not the schema's fields, or one
+            of those is in the address.
     """
     if not is_form(request):
         raise HTTPException(415, f"Send a form, with Content-Type: {FORM}; boundary=….")
     _refuse_strange_page(request)
+    refuse_query(request, schema)
     fields = schema.model_fields.items()
     optional = {field.alias or name for name, field in fields if not field.is_required()}
     values: dict[str, Any] = {}
@@ -73,7 +81,7 @@ async def read_form(request: Request, schema: type[AnyBody], file_field: str) ->
             )
         if part.name in optional and not part.is_file and not part.data:
             continue  # browsers send what was not filled in, too
-        value = bytes(part.data) if part.is_file else _decode(part)
+        value = bytes(part.data) if part.is_file else _decode(part, file_field)
         _add(values, part.name, value)
     return _validate(schema, values)
 
@@ -121,11 +129,12 @@ def _refuse_strange_page(request: Request) -> None:
         raise HTTPException(403, "Forms are not taken from web pages of another origin.")
 
 
-def _decode(part: Part) -> str:
+def _decode(part: Part, file_field: str) -> str:
     try:
         return part.data.decode()
     except UnicodeDecodeError as error:
-        raise InvalidRequest(f"{part.name!r} is not UTF-8.", param=part.name) from error
+        cure = "; send a file with a filename" if part.name == file_field else ""
+        raise InvalidRequest(f"{part.name!r} is not UTF-8{cure}.", param=part.name) from error
 
 
 def _add(values: dict[str, Any], name: str, value: object) -> None:

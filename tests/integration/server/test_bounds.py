@@ -70,6 +70,36 @@ async def test_a_head_that_does_not_come_is_given_up(monkeypatch):
         assert await talk(server, HEAD) == b""
 
 
+async def test_trailers_are_no_headers():
+    async with running(FakeGenerationEngine()) as server:
+        chunked = HEAD + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+        body = b'd\r\n{"text": "a"}\r\n0\r\nX-Request-Id: trailer\r\n\r\n'
+        answer = await talk(server, chunked + body)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"trailer" not in answer
+
+
+async def test_trailers_without_end_are_refused():
+    async with running(FakeGenerationEngine()) as server:
+        chunked = HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"
+        answer = await talk(server, chunked, *[b"1;%b" % (b"y" * 1000)] * 100)
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        answer = await talk(server, chunked, b"0\r\n", *[b"x-more: %b\r\n" % (b"y" * 1000)] * 100)
+        assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+async def test_the_rest_of_a_body_that_nobody_reads_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(http_protocol, "_HEAD_SECONDS", 0.2)
+    unread = HEAD.replace(b"/predict", b"/nothing") + b"Content-Length: 100\r\n\r\n"
+    async with running(FakeGenerationEngine()) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(unread)
+        assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 404 ")
+        writer.write(b"x")
+        assert not (await asyncio.wait_for(reader.read(), SOON)).endswith(b"x")
+        writer.close()
+
+
 async def test_what_is_no_http_is_refused():
     async with running(FakeGenerationEngine()) as server:
         answer = await talk(server, b"\x16\x03\x01 this is TLS\r\n\r\n")

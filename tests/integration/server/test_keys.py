@@ -169,6 +169,16 @@ async def test_each_request_on_a_connection_needs_its_own_key(server):
     ]
 
 
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+async def test_a_probe_can_be_looked_at_without_its_body(method, server):
+    assert await ask(server, request("/readyz", CLOSE, method=method)) == [200]
+
+
+async def test_a_key_behind_the_body_is_none(server):
+    chunked = request("/v1/models", "Transfer-Encoding: chunked", CLOSE)
+    assert await ask(server, chunked + f"0\r\n{BEARER}\r\n\r\n".encode()) == [401]
+
+
 async def test_a_body_is_not_read_for_who_has_no_key(server):
     """The answer is there before a byte of the body, and what is sent then is no request."""
     hidden = request("/v1/models", BEARER).decode()

@@ -53,7 +53,7 @@ MISSING = ("404", "StatusCode.NOT_FOUND")
         pytest.param(
             lambda client: client.infer(build_arrays(), outputs=["nothing"]),
             BAD,
-            "outputs[0].name: The output 'nothing' is unknown",
+            "outputs[0].name: The output 'nothing' is unknown; there are bool_back, uint8_back,",
             id="no such output",
         ),
         pytest.param(

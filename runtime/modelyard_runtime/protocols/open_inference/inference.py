@@ -136,7 +136,9 @@ class Inference:
             outputs = await self._answer_arrays(question)
         else:
             outputs = await self._answer_rows(question, self.specs[task], name)
-        return _select(question.outputs, outputs, self._find_signature(task).columns)
+        # What a model of tensors gives is known by now; of other tasks some columns are optional.
+        known = outputs if task is Task.PREDICT else self._find_signature(task).columns
+        return _select(question.outputs, outputs, known)
 
     async def _answer_arrays(self, question: Question) -> Mapping[str, Tensor]:
         signature = self.service.signature

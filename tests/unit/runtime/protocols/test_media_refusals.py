@@ -101,6 +101,21 @@ async def post(request):
             id="the file in the query as well",
         ),
         pytest.param(
+            {**as_form(part()), "params": {"top_k": 1}},
+            *(400, "invalid_value", "top_k", "is in the address"),
+            id="a field in the query beside a form",
+        ),
+        pytest.param(
+            {**as_json(image=encode("good")), "params": {"top_k": 1}},
+            *(400, "invalid_value", "top_k", "put it into the body"),
+            id="a field in the query beside JSON",
+        ),
+        pytest.param(
+            as_form(("image", (None, b"\x89PNG"))),
+            *(400, "invalid_value", "image", "send a file with a filename"),
+            id="a file without a filename",
+        ),
+        pytest.param(
             as_file(headers={"content-type": "image/svg+xml"}),
             *(415, "unsupported_media_type", None, "image/png"),
             id="a type that is not taken",

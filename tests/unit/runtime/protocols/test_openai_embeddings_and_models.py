@@ -72,3 +72,12 @@ async def test_another_model_is_not_found(name):
     async with build_client(FakeGenerationEngine()) as client:
         answer = await client.get(f"/v1/models/{name}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+
+
+async def test_a_name_without_end_is_told_of_in_short():
+    async with build_client(FakeGenerationEngine()) as client:
+        answer = await client.get(f"/v1/models/{'o' * 20_000}")
+    named = "o" * 256
+    assert answer.json()["error"]["message"] == (
+        f"The model '{named}' is not served here; this is 'tiny'."
+    )

@@ -117,3 +117,12 @@ async def test_a_refusal_is_in_the_plain_envelope(task, body, status, code, fiel
     error = answer.json()["error"]
     assert set(error) == {"code", "message", "field"}
     assert (answer.status_code, error["code"], error["field"]) == (status, code, field)
+
+
+async def test_a_field_in_the_address_is_refused_and_what_is_no_field_is_not():
+    engine = ENGINES[Task.TEXT_CLASSIFICATION]()
+    async with build_client(engine) as client:
+        refused = await client.post("/predict?top_k=2", json={"text": "good"})
+        answer = await client.post("/predict?api-version=1", json={"text": "good"})
+    assert (refused.status_code, refused.json()["error"]["field"]) == (400, "top_k")
+    assert (answer.status_code, answer.json()) == (200, GOOD)

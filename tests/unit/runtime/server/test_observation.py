@@ -72,6 +72,11 @@ def test_a_line_for_people_is_short():
     assert TextFormatter().format(record("ready", size=1)).endswith(" INFO    ready size=1")
 
 
+def test_what_clients_send_looks_like_no_line_of_ours():
+    line = TextFormatter().format(record("request", path="/ä\r\n12:00:00 INFO \x1b[2J\0"))
+    assert line.endswith(r" request path=/ä\r\n12:00:00 INFO \x1b[2J\x00")
+
+
 async def scrape(life, metrics):
     transport = httpx.ASGITransport(build_internal_app(life, metrics))
     async with httpx.AsyncClient(transport=transport, base_url="http://internal") as client:
