@@ -65,6 +65,7 @@ class Listener(uvicorn.Server):
         self._port = port
         self._opened = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
+        self._greetings: set[asyncio.Task[None]] = set()
 
     @property
     def port_number(self) -> int:
@@ -81,16 +82,24 @@ class Listener(uvicorn.Server):
             self._serving.result()
 
     def stop_accepting(self) -> None:
-        """Close the port. Connections stay open, and requests on them are served."""
+        """Close the port. Connections stay open, and requests on them are served.
+
+        So are those of clients that the kernel has let in meanwhile: closing would reset them.
+        """
+        waiting = list(_take_waiting(self._port))
         for server in self.servers:
             server.close()
+        for connection in waiting:
+            greeting = asyncio.create_task(self._greet(connection))
+            self._greetings.add(greeting)
+            greeting.add_done_callback(self._greetings.discard)
 
     async def outlast_clients(self, *, timeout_seconds: float) -> None:
         """Return when no connection is open any more, or the time is over."""
         clock = asyncio.get_running_loop().time
         deadline = clock() + timeout_seconds
         # uvicorn has no event for it, and looks as often itself when it shuts down.
-        while self.server_state.connections and clock() < deadline:  # noqa: ASYNC110
+        while (self._greetings or self.server_state.connections) and clock() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def finish(self, *, timeout_seconds: float) -> bool:
@@ -117,3 +126,22 @@ class Listener(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to the process, which has two servers and a model to end."""
         yield
+
+    async def _greet(self, connection: socket.socket) -> None:
+        """Serve a connection as those that the server has accepted itself."""
+        with contextlib.suppress(OSError):  # its client has gone, or speaks no TLS
+            await asyncio.get_running_loop().connect_accepted_socket(
+                self._build_protocol, connection, ssl=self.config.ssl
+            )
+
+    def _build_protocol(self) -> asyncio.Protocol:
+        return BoundedHttp(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+
+
+def _take_waiting(port: socket.socket) -> Iterator[socket.socket]:
+    """Take the connections that wait in the kernel; the port does not block."""
+    with contextlib.suppress(OSError):  # none waits any more, or no further one can be taken
+        while True:
+            yield port.accept()[0]

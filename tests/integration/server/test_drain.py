@@ -1,6 +1,7 @@
 """No accepted request is lost when a process is told to stop: a real process and real sockets."""
 
 import asyncio
+import socket
 import time
 from dataclasses import dataclass, field
 
@@ -8,11 +9,15 @@ import httpx
 import openai
 import pytest
 
+from tests.support.fake_engine import FakeGenerationEngine
 from tests.support.runtime_process import started
+from tests.support.runtime_server import running
 
 STREAMS = 40
 WORDS = 120
 STEP_SECONDS = "0.05"
+SLOW_STEP_SECONDS = 0.2
+SOON = 60
 PROMPT = " ".join(f"w{i}" for i in range(WORDS))
 EXPECTED = PROMPT.upper()
 
@@ -67,8 +72,8 @@ class Knocker:
 async def test_every_stream_and_every_request_is_finished():
     async with (
         # Longer than by default, so that a busy machine gets to its questions in time.
-        started(FAKE_ENGINE_STEP_SECONDS=STEP_SECONDS, MODELYARD_LAME_DUCK_SECONDS="3") as runtime,
-        httpx.AsyncClient(trust_env=False) as http,
+        started(FAKE_ENGINE_STEP_SECONDS=STEP_SECONDS, MODELYARD_LAME_DUCK_SECONDS="5") as runtime,
+        httpx.AsyncClient(trust_env=False, timeout=60) as http,
     ):
         await runtime.says("ready")
         async with openai_client(runtime) as client:
@@ -78,11 +83,13 @@ async def test_every_stream_and_every_request_is_finished():
                 client.completions.create(model="tiny", prompt=PROMPT, max_tokens=WORDS + 1)
             )
             for event in begun:
-                await asyncio.wait_for(event.wait(), 20)
+                await asyncio.wait_for(event.wait(), SOON)
             stop = asyncio.Event()
             knockers = [Knocker() for _ in range(8)]
             knocking = [asyncio.create_task(one.knock(runtime, stop)) for one in knockers]
 
+            # Over this connection it is asked again, should the port be closed by then.
+            assert (await http.get(f"{runtime.url}/readyz")).status_code == 200
             runtime.signal()
             await runtime.says("draining")
             answer = await http.get(f"{runtime.url}/readyz")
@@ -102,7 +109,7 @@ async def test_every_stream_and_every_request_is_finished():
 
 async def test_what_outlives_the_drain_is_told_so():
     config = '{"modelName": "tiny", "drainSeconds": 1}'
-    async with started(config=config, FAKE_ENGINE_STEP_SECONDS="0.2") as runtime:
+    async with started(config=config, FAKE_ENGINE_STEP_SECONDS=str(SLOW_STEP_SECONDS)) as runtime:
         await runtime.says("ready")
         async with openai_client(runtime) as client:
             begun = asyncio.Event()
@@ -110,7 +117,8 @@ async def test_what_outlives_the_drain_is_told_so():
             whole = asyncio.create_task(
                 client.completions.create(model="tiny", prompt=PROMPT, max_tokens=WORDS + 1)
             )
-            await asyncio.wait_for(begun.wait(), 20)
+            await asyncio.wait_for(begun.wait(), SOON)
+            await has_inside(runtime, 2)
             signalled = time.monotonic()
             runtime.signal()
             with pytest.raises(openai.APIError, match="The engine has ended"):
@@ -119,7 +127,18 @@ async def test_what_outlives_the_drain_is_told_so():
                 await whole
             assert caught.value.status_code == 503
         assert await runtime.ends() == 0
-        assert 1 <= time.monotonic() - signalled < 5
+        # Left alone they would take longer than that.
+        assert 1 <= time.monotonic() - signalled < WORDS * SLOW_STEP_SECONDS
+
+
+async def has_inside(runtime, count):
+    """Return once so many requests are inside."""
+    async with asyncio.timeout(SOON), httpx.AsyncClient(trust_env=False, timeout=SOON) as client:
+        while True:
+            metrics = (await client.get(f"{runtime.internal_url}/metrics")).text
+            if f"\nmodelyard_requests_running {count:.1f}\n" in metrics:
+                return
+            await asyncio.sleep(0.05)
 
 
 async def test_a_request_over_a_kept_connection_is_answered_after_the_port_is_closed():
@@ -127,18 +146,18 @@ async def test_a_request_over_a_kept_connection_is_answered_after_the_port_is_cl
         MODELYARD_LAME_DUCK_SECONDS="0.1", MODELYARD_PARTING_SECONDS="60"
     ) as runtime:
         await runtime.says("ready")
-        async with httpx.AsyncClient(trust_env=False, base_url=runtime.url) as client:
+        async with httpx.AsyncClient(trust_env=False, base_url=runtime.url, timeout=SOON) as client:
             await client.post("/predict", json={"text": "a"})
             runtime.signal()
             await port_closes(runtime.event("listening")["port"])
             answer = await client.post("/predict", json={"text": "b"})
         assert (answer.json(), answer.headers["connection"]) == ({"text": "B"}, "close")
-        assert await runtime.ends(seconds=5) == 0
+        assert await runtime.ends() == 0
 
 
 async def port_closes(port):
     """Return once nobody takes a new connection."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SOON):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -157,6 +176,17 @@ async def test_idle_connections_are_closed():
         idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(5)]
         runtime.signal()
         for reader, writer in idle:
-            assert await asyncio.wait_for(reader.read(), 5) == b""
+            assert await asyncio.wait_for(reader.read(), SOON) == b""
             writer.close()
-        assert await runtime.ends(seconds=5) == 0
+        assert await runtime.ends() == 0
+
+
+async def test_a_connection_that_nobody_has_looked_at_yet_outlives_the_port():
+    async with running(FakeGenerationEngine()) as server:
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            server.public.stop_accepting()
+            client.settimeout(0)
+            loop = asyncio.get_running_loop()
+            answer = await asyncio.wait_for(loop.sock_recv(client, 1000), SOON)
+    assert answer.startswith(b"HTTP/1.1 200 ")
