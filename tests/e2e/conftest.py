@@ -1,6 +1,7 @@
 """One real cluster with the chart installed, for all tests that need pods that run."""
 
 import os
+import socket
 import uuid
 from base64 import b64encode
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ import pytest
 import yaml
 
 from examples import demo
-from modelyard_local import clusters, images
+from modelyard_local import clusters, images, state
 from modelyard_local.control_plane_config import Options
 from tests.support.api_reader import ApiReader
 from tests.support.hub_server import HubServer
@@ -199,15 +200,27 @@ class Namespace:
         wait_for(
             lambda: self.status(name).get("failure", {}).get("reason") == reason,
             what=f"{name} fails with {reason}",
-            seconds=60,
+            seconds=180,
             told=lambda: self.describe(name),
         )
         return self.status(name)["failure"]
 
     def wait_ready(self, name, seconds=240):
+        """Wait until a model is ready, and its Service leads to it: the node learns that later."""
         wait_for(
             lambda: self.condition(name, "Ready") == ("True", "Serving"),
             what=f"{name} Ready",
             seconds=seconds,
             told=lambda: self.describe(name),
         )
+        if state.read(state.files_of(self.cluster.name)).engine != "kind":  # no route leads there
+            wait_for(lambda: self._is_reached(name), what=f"a way to {name}", seconds=60)
+
+    def _is_reached(self, name):
+        spec = self.get("service", name)["spec"]
+        try:
+            address = (spec["clusterIP"], spec["ports"][0]["port"])
+            socket.create_connection(address, timeout=5).close()
+        except OSError:
+            return False
+        return True

@@ -60,6 +60,8 @@ def test_keys_are_asked_for_billed_and_taken_back_without_a_restart(namespace, g
         401,
         200,
     ]
+    # A line is in the log when containerd has copied it there.
+    wait_for(lambda: find_usage(namespace), what="the record of usage", seconds=60)
     assert find_usage(namespace) == [("alice", "text-classification", 200)]
     (before,) = namespace.list("pods")
 

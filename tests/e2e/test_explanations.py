@@ -25,7 +25,7 @@ TOKEN = "hf_of-a-stranger"
 #: From the moment that a pod shows the cause until the object names it.
 PROMISED_SECONDS = 15
 #: Until all have failed: the last is the one with a deadline of 30 s.
-PATIENCE_SECONDS = 180
+PATIENCE_SECONDS = 300
 DAY = 24 * 60 * 60
 
 
@@ -94,7 +94,7 @@ def scene(installed, places):
         scene.put_secret("token", token=TOKEN, host=places["hub"])
         specs = {situation.name: situation.spec for situation in SITUATIONS.values()}
         scene.apply({**specs, "slow": SLOW})
-        scene.watch(frozenset(specs))
+        scene.watch({situation.name: situation.reason for situation in SITUATIONS.values()})
         yield scene
     finally:
         installed.kubectl("delete", "namespace", scene.namespace.name, "--wait=false")
@@ -139,21 +139,39 @@ class Scene:
         body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": encoded}
         self.namespace.kubectl("apply", "-f", "-", input=json.dumps(body))
 
-    def watch(self, names):
-        """Look until every object has named a failure, and note when who said so first."""
+    def watch(self, reasons):
+        """Look until every object has named its failure, and note when who said so first.
+
+        Another may come before it, and rightly: pods find no node until others have gone.
+        """
         began = time.monotonic()
-        while not names <= self.told.keys() and time.monotonic() - began < PATIENCE_SECONDS:
-            now = time.monotonic() - began
-            for pod in self.namespace.list("pods"):
-                if shows_cause(pod):
-                    self.shown.setdefault(pod["metadata"]["labels"]["modelyard.dev/model"], now)
-            for body in self.namespace.list(MDL):
-                if body.get("status", {}).get("failure"):
-                    self.told.setdefault(body["metadata"]["name"], now)
+        while not self._is_over(reasons) and time.monotonic() - began < PATIENCE_SECONDS:
+            self._look(reasons, time.monotonic() - began)
             time.sleep(0.5)
         self.bodies = {each["metadata"]["name"]: each for each in self.namespace.list(MDL)}
-        about = "involvedObject.kind=ModelDeployment"
-        self.events = self.namespace.list("events", fields=about)
+        self.events = self._list_events()
+
+    def _look(self, reasons, now):
+        pods = [pod for pod in self.namespace.list("pods") if shows_cause(pod)]
+        showing = {pod["metadata"]["labels"]["modelyard.dev/model"] for pod in pods}
+        # One that was without a node for a while, and shows nothing now, has not failed yet.
+        passing = self.shown.keys() - showing - self.told.keys()
+        kept = {name: at for name, at in self.shown.items() if name not in passing}
+        self.shown = dict.fromkeys(showing, now) | kept
+        for body in self.namespace.list(MDL):
+            name, failure = body["metadata"]["name"], body.get("status", {}).get("failure")
+            if failure and failure["reason"] == reasons.get(name):
+                self.told.setdefault(name, now)
+
+    def _is_over(self, reasons):
+        """Whether all have failed, and the Events, which come after the status, are there."""
+        if not reasons.keys() <= self.told.keys():
+            return False
+        told = {(each["involvedObject"]["name"], each["reason"]) for each in self._list_events()}
+        return reasons.items() <= told
+
+    def _list_events(self):
+        return self.namespace.list("events", fields="involvedObject.kind=ModelDeployment")
 
     def conditions(self, name):
         """Conditions of an object, by their type."""

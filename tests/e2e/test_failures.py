@@ -2,11 +2,12 @@
 
 from tests.support.waiting import wait_for
 
-SECONDS = 30
+#: Until a pod has started and failed; how soon that is told is measured beside the explanations.
+SECONDS = 180
 
 
 def wait_failure(namespace, name, reason):
-    """The failure that the object names within the time that people are promised.
+    """The failure that the object names in the end.
 
     Another may come before it, and rightly: on a small node a pod is unschedulable until the pods
     of the test before have gone.

@@ -32,7 +32,7 @@ def test_the_demo_brings_three_models_that_answer(installed):
         assert "{'label': 'positive', 'score': 0." in answers
         assert "kubectl get mdl" in answers
     finally:
-        installed.kubectl("delete", "namespace", demo.NAMESPACE, "--timeout=180s")
+        installed.kubectl("delete", "namespace", demo.NAMESPACE, "--timeout=300s")
 
 
 @pytest.fixture(scope="module")
@@ -94,18 +94,18 @@ def test_deleting_while_the_operator_is_stopped_leaves_no_children(namespace, mo
     namespace.cluster.kubectl("scale", "--replicas=0", *operator)
     try:
         namespace.cluster.kubectl(
-            *("wait", "-n", demo.SYSTEM_NAMESPACE, "--for=delete", "pod", "--timeout=60s"),
+            *("wait", "-n", demo.SYSTEM_NAMESPACE, "--for=delete", "pod", "--timeout=180s"),
             *("-l", "app.kubernetes.io/name=modelyard-operator"),
         )
-        namespace.kubectl("delete", "mdl", "minilm", "--timeout=20s")
+        namespace.kubectl("delete", "mdl", "minilm", "--timeout=60s")
         wait_for(
             lambda: not any(namespace.list(kind) for kind in CHILDREN),
             what="no children left",
-            seconds=60,
+            seconds=180,
         )
     finally:
         namespace.cluster.kubectl("scale", "--replicas=2", *operator)
-        namespace.cluster.kubectl("rollout", "status", *operator, "--timeout=60s")
+        namespace.cluster.kubectl("rollout", "status", *operator, "--timeout=180s")
 
 
 @pytest.mark.timeout(900)

@@ -115,13 +115,28 @@ async def test_an_update_takes_the_place_of_the_pod_that_holds_the_only_card(sen
         "lastGood": revision["target"],
     }
     assert revision["target"] != before
-    events = sentiment.namespace.list("events", fields=f"involvedObject.kind={KIND}")
-    reasons = [event["reason"] for event in sorted(events, key=find_time)]
-    assert reasons == STORY
+    # Events are posted after the status, in the background.
+    await asyncio.to_thread(
+        wait_for,
+        lambda: len(read_story(sentiment.namespace)) >= len(STORY),
+        what="the last Event",
+        seconds=60,
+    )
+    assert read_story(sentiment.namespace) == STORY
 
 
 KIND = "ModelDeployment"
 STORY = ["Ready", "RollingOut", "Replacing", "Ready"]
+
+
+def read_story(namespace):
+    """Reasons of the model's Events, from when it was ready, the oldest first.
+
+    Before, pods of other tests that are on their way out may hold what it needs.
+    """
+    events = namespace.list("events", fields=f"involvedObject.kind={KIND}")
+    reasons = [event["reason"] for event in sorted(events, key=find_time)]
+    return reasons[reasons.index("Ready") :] if "Ready" in reasons else []
 
 
 def find_time(event):
@@ -148,7 +163,7 @@ async def test_a_model_image_that_is_not_there_gives_the_card_back_to_the_last_g
     # The spec as it was is served already.
     pods = {pod["metadata"]["uid"] for pod in sentiment.namespace.list("pods")}
     sentiment.apply()
-    await sentiment.wait("Ready", ("True", "Serving"), seconds=30)
+    await sentiment.wait("Ready", ("True", "Serving"))
     assert {pod["metadata"]["uid"] for pod in sentiment.namespace.list("pods")} == pods
 
 
@@ -222,4 +237,4 @@ def test_a_pod_that_would_compute_on_the_cpu_of_a_gpu_node_is_not_available(
     assert (failure["exitCode"], "would run on cpu" in failure["message"]) == (78, True)
     assert "runtime.image" in failure["hint"]
     namespace.kubectl("delete", MDL, "wrong")
-    wait_for(lambda: not namespace.list("pods"), what="the card is free", seconds=60)
+    wait_for(lambda: not namespace.list("pods"), what="the card is free", seconds=120)

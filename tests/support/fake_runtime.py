@@ -2,10 +2,12 @@
 
 FAKE_ENGINE_STEP_SECONDS is how long each chunk or batch takes. FAKE_ENGINE_LOAD: `slow` loads for
 ever, `refuse` cannot start, `bug` fails in a way not foreseen, `mute` fails every request.
+FAKE_ENGINE_LOADS_AFTER is a file that is waited for first.
 """
 
 import asyncio
 import os
+from pathlib import Path
 
 from modelyard_api.meta import Reason
 from modelyard_api.serving import ServingConfig
@@ -18,6 +20,9 @@ from tests.support.tensor_engine import FakeTensorEngine
 
 
 async def start(config: ServingConfig) -> GenerationEngine | BatchEngine:
+    if awaited := os.environ.get("FAKE_ENGINE_LOADS_AFTER"):
+        while not await asyncio.to_thread(Path(awaited).exists):
+            await asyncio.sleep(0.02)
     match os.environ.get("FAKE_ENGINE_LOAD", ""):
         case "slow":
             await asyncio.Event().wait()

@@ -16,6 +16,7 @@ import aiohttp
 from aiohttp import web
 
 from tests.support.faults import ApplyThenReset, Drop, EndWatch, Hang, Reply, Seen
+from tests.support.operator_process import find_port
 
 _HOP_HEADERS = {"host", "connection", "transfer-encoding", "content-length", "accept-encoding"}
 
@@ -49,7 +50,7 @@ class FaultProxy:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._watches: set[_OpenWatch] = set()
         self._rules: list[Rule] = []
-        self._port = 0
+        self._port = find_port()
         self._page_size = None
         self.seen: list[Seen] = []
 
@@ -152,7 +153,6 @@ class FaultProxy:
         if is_open:
             self._site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True)
             await self._site.start()
-            self._port = self._site._server.sockets[0].getsockname()[1]
             return
         await self._site.stop()
         for connection in list(self._runner.server.connections):

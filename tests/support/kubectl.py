@@ -1,5 +1,7 @@
 """Objects in a namespace of a real cluster: written by kubectl, and read."""
 
+import time
+
 import yaml
 
 from tests.support.api_reader import ApiReader
@@ -7,6 +9,8 @@ from tests.support.objects import URI
 from tests.support.waiting import wait_for
 
 MDL = "modeldeployments.modelyard.dev"
+#: Longer than the pace of status writes that only count.
+QUIET_SECONDS = 4
 
 
 class Namespace:
@@ -76,6 +80,30 @@ class Namespace:
             f"{name}: the revision is noted as good",
         )
         return self.status(name)["revision"]
+
+    def wait_settled(self):
+        """Wait until all that serves has been noted by all who note it; returns the versions.
+
+        Several writes come after Ready: the note that the revision is good, the Deployment
+        controller's that it has seen that, and counts.
+        """
+
+        def look():
+            before = self.versions()
+            if not self._is_noted():
+                return None
+            time.sleep(QUIET_SECONDS)
+            return before if self.versions() == before else None
+
+        return self.wait(look, "all is noted", 120)
+
+    def _is_noted(self):
+        return all(
+            self._is_good(item.get("status", {}).get("revision", {})) for item in self.list(MDL)
+        ) and all(
+            item["status"].get("observedGeneration") == item["metadata"]["generation"]
+            for item in self.list("deployments")
+        )
 
     @staticmethod
     def _is_good(revision):

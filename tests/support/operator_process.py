@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -62,7 +63,7 @@ class OperatorProcess:
             return None
         if self.process.poll() is None:
             self.process.send_signal(number)
-        status = self.process.wait(timeout=30)
+        status = self.process.wait(timeout=60)
         self.process = None
         return status
 
@@ -78,8 +79,9 @@ class OperatorProcess:
         return self._log.read_text()[-4000:] if self._log.exists() else ""
 
     def log_lines(self):
-        """Its log, parsed."""
-        return [json.loads(line) for line in self._log.read_text().splitlines()]
+        """Its log, parsed; it may be in the middle of the last line."""
+        whole = self._log.read_text().rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines()]
 
     @property
     def address(self):
@@ -88,7 +90,7 @@ class OperatorProcess:
 
     def ask(self, path):
         """What it answers at its probe port."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=30) as answer:
             return answer.read().decode()
 
     def metric(self, name):
@@ -125,7 +127,18 @@ def read_namespace(kubeconfig):
 
 
 def find_port():
-    """A port that was free a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port that is free, to be listened at later, and again after a restart.
+
+    It is none of those that the kernel deals out: servers and clients of other tests get them.
+    """
+    first, _ = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    ports = range(5_000, max(int(first), 10_000))
+    while True:
+        # Not of the generator that tests seed, in several processes alike.
+        port = random.SystemRandom().choice(ports)
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port

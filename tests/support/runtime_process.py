@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 CONFIG = '{"modelName": "tiny"}'
+#: Only what hangs takes longer: an interpreter starts slowly beside tests that compute.
+PATIENCE_SECONDS = 60
 
 
 @dataclass
@@ -40,14 +42,14 @@ class RuntimeProcess:
     def signal(self, number: int = signal.SIGTERM) -> None:
         self.process.send_signal(number)
 
-    async def says(self, name: str, *, seconds: float = 20) -> dict[str, Any]:
+    async def says(self, name: str, *, seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
         """Wait for a line of the log."""
         async with asyncio.timeout(seconds), self._has_news:
             await self._has_news.wait_for(lambda: any(x["event"] == name for x in self.lines))
         return self.event(name)
 
     async def writes_down(
-        self, request_id: str, count: int, *, seconds: float = 20
+        self, request_id: str, count: int, *, seconds: float = PATIENCE_SECONDS
     ) -> list[dict[str, Any]]:
         """Wait for so many records of a request, and return them."""
         async with asyncio.timeout(seconds), self._has_news:
@@ -58,7 +60,7 @@ class RuntimeProcess:
         """Return the records of a request."""
         return [record for record in self.records if record["request_id"] == request_id]
 
-    async def ends(self, *, seconds: float = 20) -> int:
+    async def ends(self, *, seconds: float = PATIENCE_SECONDS) -> int:
         """Wait for the end and return the exit code."""
         return await asyncio.wait_for(self.process.wait(), seconds)
 

@@ -10,8 +10,8 @@ from aiohttp.test_utils import TestServer
 
 
 async def until(holds):
-    """Wait until something holds; look often, give up after ten seconds."""
-    async with asyncio.timeout(10):
+    """Wait until something holds; look often, give up after a minute."""
+    async with asyncio.timeout(60):
         while not holds():
             await asyncio.sleep(0.005)
 

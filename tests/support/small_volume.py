@@ -1,8 +1,9 @@
 """A volume without much room. Mounting one needs root."""
 
+import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -14,3 +15,10 @@ def small(folder: Path, kib: int) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill(folder: Path) -> None:
+    """Take all room that is left there, though others may be taking it, too."""
+    room = os.statvfs(folder)
+    with suppress(OSError):
+        (folder / "other").write_bytes(bytes(room.f_bavail * room.f_frsize))

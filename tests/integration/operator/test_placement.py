@@ -72,7 +72,7 @@ def test_a_profile_puts_pods_on_its_nodes(team, gpu, kind, device):
 @pytest.mark.usefixtures("fleet")
 def test_more_gpus_than_a_node_of_the_profile_has_are_named(team):
     team.apply(resources={"gpu": {"count": 6, "profile": "l4"}})
-    team.wait_condition("Ready", "False", "Unschedulable", seconds=30)
+    team.wait_condition("Ready", "False", "Unschedulable")
     assert f"too few {NVIDIA} free" in team.status()["failure"]["message"]
 
 

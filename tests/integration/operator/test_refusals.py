@@ -7,10 +7,17 @@ import pytest
 from modelyard_local.errors import CommandFailed
 
 
+def make_quota(team, name, limit):
+    """Make a quota; it limits nothing until its controller has counted what is used."""
+    team.kubectl("create", "quota", name, f"--hard={limit}")
+    look = ("get", "quota", name, "-o", "jsonpath={.status.used}")
+    team.wait(lambda: team.kubectl(*look), f"the quota {name} is in force")
+
+
 def test_a_quota_is_named_with_what_was_asked_used_and_limited(team):
-    team.kubectl("create", "quota", "small", "--hard=requests.memory=512Mi")
+    make_quota(team, "small", "requests.memory=512Mi")
     team.apply()
-    team.wait_condition("Ready", "False", "ApplyRefused", seconds=30)
+    team.wait_condition("Ready", "False", "ApplyRefused")
     failure = team.status()["failure"]
     assert failure["message"] == (
         "The namespace's quota small has no room for a pod of this model (requests.memory: asked "
@@ -24,9 +31,9 @@ def test_a_quota_is_named_with_what_was_asked_used_and_limited(team):
 
 
 def test_a_quota_for_the_deployment_itself_is_named_too(team):
-    team.kubectl("create", "quota", "few", "--hard=count/deployments.apps=0")
+    make_quota(team, "few", "count/deployments.apps=0")
     team.apply()
-    team.wait_condition("Ready", "False", "ApplyRefused", seconds=30)
+    team.wait_condition("Ready", "False", "ApplyRefused")
     assert team.status()["failure"]["message"] == (
         "The namespace's quota few has no room for this model's Deployment "
         "(count/deployments.apps: asked 1, used 0, limited to 0)."
@@ -43,7 +50,7 @@ def test_limits_of_the_namespace_are_named(team):
     }
     team.kubectl("apply", "-f", "-", input=json.dumps(body))
     team.apply(resources={"memory": "2Gi"})
-    team.wait_condition("Ready", "False", "ApplyRefused", seconds=30)
+    team.wait_condition("Ready", "False", "ApplyRefused")
     failure = team.status()["failure"]
     assert failure["message"] == (
         "A LimitRange of the namespace refuses a pod of this model: at most 1Gi of memory per "
@@ -119,7 +126,7 @@ def forbid(team):
 def test_an_admission_policy_that_refuses_is_named(team, forbid, group, what, refused):
     forbid(group, what)
     team.apply()
-    team.wait_condition("Ready", "False", "ApplyRefused", seconds=30)
+    team.wait_condition("Ready", "False", "ApplyRefused")
     failure = team.status()["failure"]
     assert failure["message"] == (
         f"The cluster's admission policy {team.name} refuses {refused}: everything here needs the "

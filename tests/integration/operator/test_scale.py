@@ -43,8 +43,9 @@ def test_a_suspended_model_has_no_pods_and_comes_back_as_it_was(team):
     team.wait(lambda: not team.list("pods"), "no pods")
     team.wait_condition("Ready", "False", "Suspended")
     team.wait_condition("Available", "False", "Suspended")
-    status = team.status()
-    assert (status["phase"], status["replicas"]) == ("Suspended", 0)
+    # Counts of pods come later than the pods.
+    team.wait(lambda: team.status()["replicas"] == 0, "no pods are counted")
+    assert team.status()["phase"] == "Suspended"
     assert get_scale(team)["spec"] == {"replicas": 2}
 
     team.kubectl("patch", MDL, "qwen", "--type=merge", "-p", '{"spec":{"suspend":false}}')

@@ -35,7 +35,7 @@ def start_failing(team, **spec):
     before = uids(team)
     team.apply(podTemplate=NOWHERE, **spec)
     # The scheduler has its say before the part of the kubelet is played.
-    team.wait_condition("Progressing", "False", "Unschedulable", seconds=30)
+    team.wait_condition("Progressing", "False", "Unschedulable")
     fresh = uids(team) - before
     (pod,) = (each for each in team.list("pods") if each["metadata"]["uid"] in fresh)
     ended = {"exitCode": 1, "reason": "Error", "message": "KeyError: 'weights'"}
@@ -56,9 +56,9 @@ def start_failing(team, **spec):
 
 
 def wait_rolled_back(team, pods):
-    team.wait_condition("Progressing", "False", "RolledBack", seconds=30)
-    team.wait(lambda: uids(team) == pods, "the failed pod is gone, the old one is not", 30)
-    team.wait_condition("Available", "True", "Serving", seconds=30)
+    team.wait_condition("Progressing", "False", "RolledBack")
+    team.wait(lambda: uids(team) == pods, "the failed pod is gone, the old one is not")
+    team.wait_condition("Available", "True", "Serving")
 
 
 @pytest.fixture
@@ -80,18 +80,24 @@ def test_a_revision_that_crashes_is_rolled_back_and_told_in_order(team, served):
     assert status["failure"]["reason"] == "Crashed"
     assert status["failure"]["logTail"] == "KeyError: 'weights'"
     assert team.condition("Ready") == ("False", "RolledBack")
-    ours = [event for event in team.list("events") if is_ours(event)]
-    events = sorted(ours, key=lambda event: event["eventTime"])
-    story = [event["reason"] for event in events if event["reason"] != "Unschedulable"]
+    # Events are posted after the status, in the background.
+    team.wait(lambda: "RolledBack" in read_story(team), "the last Event")
+    story = [reason for reason in read_story(team) if reason != "Unschedulable"]
     assert story == ["Ready", "RollingOut", "Crashed", "RolledBack"]
+
+
+def read_story(team):
+    """Reasons of the model's Events, the oldest first."""
+    ours = [event for event in team.list("events") if is_ours(event)]
+    return [event["reason"] for event in sorted(ours, key=lambda event: event["eventTime"])]
 
 
 def test_a_rolled_back_model_is_left_alone_until_somebody_asks_again(team, served):
     start_failing(team)
     wait_rolled_back(team, served)
     team.kubectl("annotate", MDL, "qwen", "modelyard.dev/retry=1")
-    team.wait(lambda: "failed" not in revision(team), "it is tried again", 30)
-    team.wait(lambda: len(uids(team) - served) == 1, "a pod of the revision starts again", 30)
+    team.wait(lambda: "failed" not in revision(team), "it is tried again")
+    team.wait(lambda: len(uids(team) - served) == 1, "a pod of the revision starts again")
 
 
 def test_a_revert_while_rolled_back_is_ready_without_a_new_pod(team, served):
@@ -115,10 +121,10 @@ def test_an_edit_while_rolled_back_goes_out(team, served):
 
 def test_a_revert_in_mid_rollout_keeps_the_pods_that_serve(team, served):
     team.apply(podTemplate=NOWHERE)
-    team.wait_condition("Progressing", "False", "Unschedulable", seconds=30)
+    team.wait_condition("Progressing", "False", "Unschedulable")
     team.apply()
     team.wait_ready()
-    team.wait(lambda: uids(team) == served, "the new pod is gone, the old one is not", 30)
+    team.wait(lambda: uids(team) == served, "the new pod is gone, the old one is not")
 
 
 @pytest.mark.usefixtures("served")
@@ -149,7 +155,7 @@ def test_edits_of_others_on_the_deployment_confuse_no_rollback(team):
         "one pod, and no other",
     )
     start_failing(team)
-    team.wait_condition("Progressing", "False", "RolledBack", seconds=30)
+    team.wait_condition("Progressing", "False", "RolledBack")
     template = team.get("deployment")["spec"]["template"]
     assert template["metadata"]["labels"][REVISION] == revision(team)["lastGood"]
     assert template["spec"]["containers"][0]["image"] != "example.com/somebody:else"
@@ -157,7 +163,6 @@ def test_edits_of_others_on_the_deployment_confuse_no_rollback(team):
     team.wait(
         lambda: team.get("deployment")["spec"]["template"] == template,
         "the last good template is back",
-        30,
     )
 
 
@@ -173,7 +178,7 @@ def has_history_after_edit(team):
 
 def test_pause_leaves_the_failed_pod_to_look_at(team, served):
     start_failing(team, update={"onFailure": "pause"})
-    team.wait_condition("Progressing", "False", "UpdatePaused", seconds=30)
+    team.wait_condition("Progressing", "False", "UpdatePaused")
     assert team.get("deployment")["spec"]["paused"] is True
     assert served < uids(team)
     assert team.condition("Available") == ("True", "Serving")
@@ -184,7 +189,7 @@ def test_pause_leaves_the_failed_pod_to_look_at(team, served):
 def test_a_restart_by_kubectl_makes_new_pods_of_the_same_revision(team, served):
     before = revision(team)
     team.kubectl("rollout", "restart", "deployment/qwen")
-    team.wait(lambda: uids(team) and not uids(team) & served, "new pods", 60)
+    team.wait(lambda: uids(team) and not uids(team) & served, "new pods")
     team.wait_ready()
     assert revision(team) == before
 
@@ -192,15 +197,15 @@ def test_a_restart_by_kubectl_makes_new_pods_of_the_same_revision(team, served):
 @pytest.mark.usefixtures("served")
 def test_a_deletion_in_mid_rollout_takes_everything_along(team):
     team.apply(podTemplate=NOWHERE)
-    team.wait_condition("Progressing", "False", "Unschedulable", seconds=30)
+    team.wait_condition("Progressing", "False", "Unschedulable")
     team.kubectl("delete", MDL, "qwen")
     kinds = ("deployments", "replicasets", "services", "pods")
-    team.wait(lambda: not any(team.list(kind) for kind in kinds), "nothing is left", 60)
+    team.wait(lambda: not any(team.list(kind) for kind in kinds), "nothing is left")
 
 
 def test_a_first_revision_that_fails_stays_to_be_mended(team):
     team.apply(podTemplate=NOWHERE)
-    team.wait_condition("Ready", "False", "Unschedulable", seconds=30)
+    team.wait_condition("Ready", "False", "Unschedulable")
     team.apply()
     team.wait_ready()
 
@@ -229,8 +234,7 @@ def test_a_pod_without_room_takes_the_place_of_the_old_one(team, one_gpu):
     team.apply(uri=uri("3"), **spec)
     team.wait_ready()
     assert not uids(team) & before
-    reasons = [event["reason"] for event in team.list("events") if is_ours(event)]
-    assert "Replacing" in reasons
+    team.wait(lambda: "Replacing" in read_story(team), "an Event says so")
     team.wait(
         lambda: team.get("deployment")["spec"]["strategy"]["rollingUpdate"]["maxSurge"] == 1,
         "the next update tries to surge again",

@@ -4,7 +4,6 @@ import asyncio
 from collections import defaultdict
 
 import numpy as np
-import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer
 
@@ -16,12 +15,6 @@ from modelyard_runtime.engine.start import start_engine
 
 GREEDY = Sampling(max_tokens=16, temperature=0)
 TEXTS = ("A cat sits on the mat.", "Stocks fell.", "word " * 120, "Ein Satz auf Deutsch, mit ü.")
-
-
-@pytest.fixture
-def model_folder(make_example):
-    """An example's model folder."""
-    return lambda name: make_example(name)[0]
 
 
 def use_engine(folder, use):
@@ -48,7 +41,7 @@ async def generate(engine, question, *, n=1, sampling=GREEDY):
     return [texts[index] for index in sorted(texts)]
 
 
-def test_chats_answer_the_same_alone_and_in_a_crowd(model_folder):
+def test_chats_answer_the_same_alone_and_in_a_crowd(smollm2):
     """Requests of different length join and leave; choices share a prompt; seeds repeat."""
     questions = [f"What is the capital of {c}?" for c in ("France", "Italy", "Japan", "Peru")]
     free = Sampling(max_tokens=12, temperature=1.0, top_p=0.9, seed=7)
@@ -62,7 +55,7 @@ def test_chats_answer_the_same_alone_and_in_a_crowd(model_folder):
         )
         return engine.info, alone, together
 
-    info, alone, together = use_engine(model_folder("smollm2"), use)
+    info, alone, together = use_engine(smollm2, use)
     assert (info.task, info.format, info.device) == (Task.TEXT_GENERATION, "gguf", "cpu")
     assert "Paris" in alone[0][0]
     assert together[:4] == alone
@@ -70,16 +63,14 @@ def test_chats_answer_the_same_alone_and_in_a_crowd(model_folder):
     assert together[4] == together[5]
 
 
-def test_embeddings_are_those_of_transformers_whatever_the_batch(model_folder):
-    folder = model_folder("minilm")
-
+def test_embeddings_are_those_of_transformers_whatever_the_batch(minilm):
     async def use(engine):
         return await engine.run([TextInput(text) for text in TEXTS])
 
-    ours = np.stack([result.vector for result in use_engine(folder, use)])
+    ours = np.stack([result.vector for result in use_engine(minilm, use)])
 
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModel.from_pretrained(folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(minilm)
+    model = AutoModel.from_pretrained(minilm).eval()
     vectors = []
     for text in TEXTS:
         inputs = tokenizer(text, return_tensors="pt", truncation=False)

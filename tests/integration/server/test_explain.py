@@ -12,7 +12,7 @@ from tests.support.fake_engine import FakeBatchEngine
 from tests.support.mounted_secret import MountedSecret, hashes
 from tests.support.runtime_server import Records, running
 
-SOON = 10
+SOON = 60
 KEY = "mdl_the-key-of-alice"
 BODY = {"text": "A good one", "steps": 5}
 

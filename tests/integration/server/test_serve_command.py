@@ -20,28 +20,33 @@ from tests.support.waiting import wait_for
 
 #: Importing torch on a busy machine with two cores.
 LOAD_SECONDS = 180
+#: An answer of a small model there, or the end of its process.
+SOON = 60
 
 
 @pytest.fixture
-def make_model(tmp_path):
-    """Return a function that makes an example's folder."""
-
-    def make(name):
-        folder = tmp_path / name
-        ExampleMaker(name).write(folder)
-        return folder
-
-    return make
+def example(request, tmp_path):
+    """The folder of an example's model. Making it takes minutes once, which no test is given."""
+    folder = tmp_path / request.param
+    ExampleMaker(request.param).write(folder)
+    return folder
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+@pytest.fixture
+def port():
+    """A port that is kept from all others until the test is over.
+
+    Whoever shares it, as the command does (SO_REUSEADDR), may still listen on it.
+    """
+    with socket.socket() as keeper:
+        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        keeper.bind(("127.0.0.1", 0))
+        yield keeper.getsockname()[1]
 
 
 def start(folder, port, *options):
     """Run the command as a person would, in the folder's parent."""
-    ports = ["--port", str(port), "--internal-port", str(free_port()), "--grpc-port", "0"]
+    ports = ["--port", str(port), "--internal-port", "0", "--grpc-port", "0"]
     return subprocess.Popen(
         [sys.executable, "-m", "modelyard_cli", "serve", folder.name, *ports, *options],
         cwd=folder.parent,
@@ -53,16 +58,15 @@ def start(folder, port, *options):
 
 
 @contextmanager
-def serving(folder, *options):
+def serving(folder, port, *options):
     """Run the command until it serves, and end it with Ctrl-C."""
-    port = free_port()
     with start(folder, port, *options) as process:
         try:
             url = f"http://127.0.0.1:{port}"
             wait_for(lambda: is_ready(url, process), what="ready", seconds=LOAD_SECONDS)
             yield url
             process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 0
+            assert process.wait(SOON) == 0
             assert f"curl {url}/readyz" in process.stdout.read()
         finally:
             process.kill()
@@ -85,8 +89,9 @@ def client_of(url):
     )
 
 
-def test_a_chat_model(make_model):
-    with serving(make_model("smollm2")) as url, client_of(url) as client:
+@pytest.mark.parametrize("example", ["smollm2"], indirect=True)
+def test_a_chat_model(example, port):
+    with serving(example, port) as url, client_of(url) as client:
         request = {
             "model": "smollm2",
             "messages": [{"role": "user", "content": "What is the capital of France?"}],
@@ -100,8 +105,9 @@ def test_a_chat_model(make_model):
         assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == text
 
 
-def test_a_sentence_encoder(make_model):
-    with serving(make_model("minilm")) as url, client_of(url) as client:
+@pytest.mark.parametrize("example", ["minilm"], indirect=True)
+def test_a_sentence_encoder(example, port):
+    with serving(example, port) as url, client_of(url) as client:
         cat, kitten, car = (
             item.embedding
             for item in client.embeddings.create(
@@ -109,8 +115,12 @@ def test_a_sentence_encoder(make_model):
             ).data
         )
         assert similarity(cat, kitten) > similarity(cat, car)
-        answer = httpx.post(f"{url}/predict", json={"text": "a cat"}, trust_env=False)
+        answer = ask(url, {"text": "a cat"})
         assert answer.json()["embedding"] == pytest.approx(cat, abs=1e-4)
+
+
+def ask(url, body, **headers):
+    return httpx.post(f"{url}/predict", json=body, headers=headers, trust_env=False, timeout=SOON)
 
 
 def similarity(one, other):
@@ -133,25 +143,23 @@ def write_check(folder, label):
     (folder / "check.json").write_text(json.dumps({"request": request, "expect": expect}))
 
 
-def test_a_model_that_passes_its_check_is_served(labels):
+def test_a_model_that_passes_its_check_is_served(labels, port):
     write_check(labels.parent, "LABEL_1")
-    with serving(labels, "--verify", "check.json") as url:
-        answer = httpx.post(f"{url}/predict", json={"text": "t5 t6 t7"}, trust_env=False)
-        assert answer.json()["label"] == "LABEL_1"
+    with serving(labels, port, "--verify", "check.json") as url:
+        assert ask(url, {"text": "t5 t6 t7"}).json()["label"] == "LABEL_1"
 
 
-def test_a_model_that_asks_for_keys_keeps_accounts(labels, tmp_path):
+def test_a_model_that_asks_for_keys_keeps_accounts(labels, port, tmp_path):
     (tmp_path / "bob").write_text(hash_key("mdl_bob"))
-    port = free_port()
     url = f"http://127.0.0.1:{port}"
     with start(labels, port, "--keys", str(tmp_path), "--audit") as process:
         try:
             wait_for(lambda: is_ready(url, process), what="ready", seconds=LOAD_SECONDS)
-            asked = {"url": f"{url}/predict", "json": {"text": "t5 t6 t7"}, "trust_env": False}
-            assert httpx.post(**asked).status_code == 401
-            assert httpx.post(**asked, headers={"x-api-key": "mdl_bob"}).status_code == 200
+            body = {"text": "t5 t6 t7"}
+            assert ask(url, body).status_code == 401
+            assert ask(url, body, **{"x-api-key": "mdl_bob"}).status_code == 200
             process.send_signal(signal.SIGINT)
-            output, _ = process.communicate(timeout=20)
+            output, _ = process.communicate(timeout=SOON)
         finally:
             process.kill()
     assert '-H "Authorization: Bearer $MODELYARD_API_KEY"' in output
@@ -164,9 +172,9 @@ def test_a_model_that_asks_for_keys_keeps_accounts(labels, tmp_path):
     assert (records[1]["units"], records[1]["prompt_tokens"] > 0) == ({"items": 1}, True)
 
 
-def test_a_model_that_does_not_is_not_served_and_the_log_says_why(labels):
+def test_a_model_that_does_not_is_not_served_and_the_log_says_why(labels, port):
     write_check(labels.parent, "LABEL_0")
-    with start(labels, free_port(), "--verify", "check.json") as process:
+    with start(labels, port, "--verify", "check.json") as process:
         try:
             output, _ = process.communicate(timeout=LOAD_SECONDS)
         finally:
@@ -184,9 +192,9 @@ def letters(tmp_path):
     return folder, write_adapter(folder.parent / "adapter", folder)
 
 
-def test_an_adapter_is_served_beside_its_model(letters):
+def test_an_adapter_is_served_beside_its_model(letters, port):
     folder, _ = letters
-    with serving(folder, "--adapter", "sql=adapter") as url, client_of(url) as client:
+    with serving(folder, port, "--adapter", "sql=adapter") as url, client_of(url) as client:
         texts = [
             client.completions.create(model=name, prompt="t5 t6 t7", temperature=0).choices[0].text
             for name in ("letters", "sql")
@@ -195,10 +203,10 @@ def test_an_adapter_is_served_beside_its_model(letters):
     assert texts[0] != texts[1]
 
 
-def test_an_adapter_of_another_kind_is_told_of_at_the_start(letters):
+def test_an_adapter_of_another_kind_is_told_of_at_the_start(letters, port):
     folder, adapter = letters
     edit_json(adapter / "adapter_config.json", use_dora=True)
-    with start(folder, free_port(), "--adapter", "sql=adapter") as process:
+    with start(folder, port, "--adapter", "sql=adapter") as process:
         try:
             output, _ = process.communicate(timeout=LOAD_SECONDS)
         finally:

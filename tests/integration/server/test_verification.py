@@ -41,12 +41,19 @@ def shouts(text="hello world", **changes):
 
 
 @asynccontextmanager
-async def watched(**options):
-    """Start a process, and ask all the time whether it is ready: yields the answers."""
-    async with started(**options) as runtime, httpx.AsyncClient(trust_env=False) as http:
+async def watched(folder, **options):
+    """Start a process, and ask all the time whether it is ready: yields the answers.
+
+    A fake model is loaded after the first of them, so that there is one, however busy the machine.
+    """
+    asked = folder / "asked"
+    async with (
+        started(FAKE_ENGINE_LOADS_AFTER=str(asked), **options) as runtime,
+        httpx.AsyncClient(trust_env=False) as http,
+    ):
         await runtime.says("listening")
         answers = []
-        watching = asyncio.create_task(ask_again_and_again(http, runtime, answers))
+        watching = asyncio.create_task(ask_again_and_again(http, runtime, answers, asked))
         try:
             yield runtime, answers
         finally:
@@ -54,10 +61,11 @@ async def watched(**options):
             await asyncio.wait({watching})
 
 
-async def ask_again_and_again(http, runtime, answers):
+async def ask_again_and_again(http, runtime, answers, asked):
     while runtime.process.returncode is None:
         with suppress(httpx.TransportError):  # it is ending
             answers.append((await http.get(f"{runtime.url}/readyz")).status_code)
+            asked.touch()
         await asyncio.sleep(0.02)  # it needs the processor, too
 
 
@@ -71,7 +79,7 @@ async def test_a_model_that_answers_as_expected_is_ready():
     )
     async with started(config=config, FAKE_ENGINE_STEP_SECONDS="0.1") as runtime:
         ready = await runtime.says("ready")
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
             assert (await http.get(f"{runtime.url}/readyz")).status_code == 200
             report = (await http.get(f"{runtime.internal_url}/report")).json()
             metrics = (await http.get(f"{runtime.internal_url}/metrics")).text
@@ -89,12 +97,15 @@ async def test_a_model_that_answers_as_expected_is_ready():
     assert "modelyard_time_to_first_token_seconds_count 0.0" in metrics
 
 
-async def test_until_it_has_passed_clients_are_told_that_it_loads():
+async def test_until_it_has_passed_clients_are_told_that_it_loads(tmp_path):
     config = config_of("/predict", {"text": "a " * 1000}, {"path": "$.text", "matches": "A"})
-    async with watched(config=config, FAKE_ENGINE_STEP_SECONDS="1") as (runtime, answers):
+    async with watched(tmp_path, config=config, FAKE_ENGINE_STEP_SECONDS="1") as (
+        runtime,
+        answers,
+    ):
         await runtime.says("verifying")
         answers.clear()
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
             answer = await http.post(f"{runtime.url}/predict", json={"text": "a"})
             started_up = await http.get(f"{runtime.url}/startupz")
             report = (await http.get(f"{runtime.internal_url}/report")).json()
@@ -219,9 +230,9 @@ UNVERIFIED = [
 async def test_a_model_that_does_not_is_never_ready_and_ends(start, message, hint, tmp_path):
     told = tmp_path / "termination-log"
     told.touch()
-    # Slow enough to be asked in time whether it is ready.
+    # Slow enough to be asked again while it answers itself.
     options = {"FAKE_ENGINE_STEP_SECONDS": "0.5", "MODELYARD_TERMINATION_LOG": str(told), **start}
-    async with watched(**options) as (runtime, answers):
+    async with watched(tmp_path, **options) as (runtime, answers):
         assert await runtime.ends(seconds=60) == 78
         line = await runtime.says("cannot_start")
     assert set(answers) == {503}
@@ -248,7 +259,7 @@ async def test_a_signal_ends_it_while_it_verifies():
     async with started(config=config, FAKE_ENGINE_STEP_SECONDS="1") as runtime:
         await runtime.says("verifying")
         runtime.signal()
-        assert await runtime.ends(seconds=10) == 0
+        assert await runtime.ends() == 0
         await runtime.says("stopped_before_ready")
 
 
@@ -264,11 +275,12 @@ async def test_a_real_model_that_does_not_answer_as_expected_is_never_ready(tmp_
     }
     config = {"modelName": "tiny", "modelPath": str(folder), "verify": verify}
     async with watched(
+        tmp_path,
         module="modelyard_runtime",
         config=json.dumps(config),
         MODELYARD_TERMINATION_LOG=str(told),
     ) as (runtime, answers):
-        assert await runtime.ends(seconds=180) == 78
+        assert await runtime.ends(seconds=240) == 78
     assert set(answers) == {503}
     report = decode_report(told.read_text())
     assert report.error.reason == "VerificationFailed"

@@ -116,7 +116,7 @@ class Weather:
         ends = [text for text in lines if text.startswith("ending: ")]
         return ends[self._exits :]
 
-    def wait_healthy(self, seconds=60):
+    def wait_healthy(self, seconds=120):
         """Wait until the operator runs, is ready, and watches models and children."""
         wait_for(self._is_healthy, what="healthy", seconds=seconds, told=self.operator.log)
 

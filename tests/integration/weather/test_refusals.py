@@ -16,7 +16,7 @@ def is_told(weather, text):
     wait_for(
         lambda: weather.exits and any(text in reason for reason in weather.reasons()),
         what=f"an end because of {text!r}",
-        seconds=15,
+        seconds=60,
         told=weather.operator.log,
     )
     return {end.status for end in weather.exits} == {1}
@@ -26,8 +26,8 @@ def prove_it_works(weather):
     """A model that was there is changed and one is made, and both are acted upon."""
     weather.team.apply(scaling={"replicas": 2})
     weather.team.apply("new")
-    weather.team.wait_ready(seconds=45)
-    weather.team.wait_ready("new", seconds=45)
+    weather.team.wait_ready(seconds=90)
+    weather.team.wait_ready("new", seconds=90)
     assert weather.team.get("deployment")["spec"]["replicas"] == 2
 
 
@@ -52,8 +52,8 @@ def test_an_api_server_that_refuses_everything_for_a_while_is_survived(weather, 
         sleep(3)
         # Pauses are drawn at random; without them it is hundreds.
         assert weather.proxy.count(since=began) <= 90
-    weather.team.wait_ready(seconds=45)
-    weather.team.wait_ready("new", seconds=45)
+    weather.team.wait_ready(seconds=90)
+    weather.team.wait_ready("new", seconds=90)
     assert weather.exits == []
 
 
@@ -66,7 +66,7 @@ def test_a_version_that_is_gone_leads_to_a_new_list(weather):
     wait_for(
         lambda: all(weather.proxy.count(where, since=began) for where in lists),
         what="lists of everything",
-        seconds=20,
+        seconds=60,
     )
     prove_it_works(weather)
     assert weather.exits == []
@@ -80,7 +80,7 @@ def test_a_list_that_expires_between_its_pages_is_begun_anew(weather):
     is_page = of("", is_continued=True)
     with weather.proxy.paged(1), weather.proxy.faulty(expired, is_page, times=8) as rule:
         weather.proxy.tell_watches(error_event(410, "Expired"))
-        wait_for(lambda: rule.hits == 8, what="lists expire", seconds=45)
+        wait_for(lambda: rule.hits == 8, what="lists expire", seconds=90)
     prove_it_works(weather)
     assert weather.exits == []
 
@@ -94,7 +94,7 @@ def test_what_no_watch_should_say_ends_that_watch_of_children_alone(weather, lin
     began = monotonic()
     weather.proxy.tell_watches(line, of("deployments"))
     where = of("deployments", is_watch=True)
-    wait_for(lambda: weather.proxy.count(where, since=began), what="a new watch", seconds=20)
+    wait_for(lambda: weather.proxy.count(where, since=began), what="a new watch", seconds=60)
     prove_it_works(weather)
     assert weather.exits == []
 
@@ -106,7 +106,8 @@ def test_what_no_watch_of_models_should_say_ends_the_process_at_once(weather):
     began = monotonic()
     weather.proxy.tell_watches(error_event(500), of(MODELS))
     assert is_told(weather, "injected 500")
-    assert weather.exits[0].at - began < 10
+    # Not only when the audit finds out.
+    assert weather.exits[0].at - began < 30
     prove_it_works(weather)
 
 
@@ -132,7 +133,7 @@ def test_the_api_may_go_and_come_back(weather):
     wait_for(
         lambda: "waiting for the ModelDeployment API" in weather.operator.log(),
         what="it waits",
-        seconds=30,
+        seconds=60,
     )
     weather.cluster.define(CRD.read_text())
     prove_it_works(weather)

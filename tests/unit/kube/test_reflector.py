@@ -169,7 +169,8 @@ async def test_an_answer_that_is_no_list_is_survived(api, watch, answer):
 
 
 async def test_a_watch_that_says_nothing_is_opened_anew(api, watch):
-    watched = await watch(silence_seconds=0.1)
+    # Long enough that the second one is still open when it is told something.
+    watched = await watch(silence_seconds=1.0)
     await api.wait_watches(2)
     await api.send("ADDED", api.put("x", value=1))
     await watched.wait_told((None, 1))

@@ -32,7 +32,7 @@ def test_a_process_that_does_not_listen_is_ended_by_force(tmp_path):
     log = tmp_path / "log"
     deaf = ["sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 0.1; done"]
     process = processes.start("deaf", deaf, log=log)
-    wait_for(lambda: log.read_text() == "deaf\n", what="deafness", seconds=10)
+    wait_for(lambda: log.read_text() == "deaf\n", what="deafness", seconds=60)
     began = time.monotonic()
     processes.end([process], grace_seconds=0.3)
     assert not processes.is_alive(process)
@@ -44,6 +44,6 @@ def test_output_goes_to_the_log(tmp_path):
     talker = ["sh", "-c", "echo said; echo wrong >&2; sleep 60"]
     process = processes.start("talker", talker, log=log)
     try:
-        wait_for(lambda: log.read_text() == "said\nwrong\n", what="both lines", seconds=10)
+        wait_for(lambda: log.read_text() == "said\nwrong\n", what="both lines", seconds=60)
     finally:
         processes.end([process], grace_seconds=0)

@@ -46,7 +46,7 @@ async def read(runtime, monkeypatch):
     told, again = [], []
     reader = ReportReader(
         port=runtime.port,
-        timeout_seconds=0.5,
+        timeout_seconds=10.0,
         on_report=told.append,
         on_retry=lambda key, _: again.append(key),
     )

@@ -1,6 +1,7 @@
 """The tunnel's faults: a kubectl that hangs, fails, or is stopped half way. It works in e2e."""
 
 import asyncio
+import re
 
 import pytest
 
@@ -70,5 +71,5 @@ async def test_who_waits_is_told_for_what_and_an_interrupt_ends_kubectl(make_kub
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
-    assert "".join(told) == "Opening a tunnel to qwen … 2 s\n"
+    assert re.fullmatch(r"Opening a tunnel to qwen … \d+ s\n", "".join(told))
     assert has_ended(pid)

@@ -78,7 +78,7 @@ async def runtime(request):
 
 @pytest.fixture
 async def reader(runtime):
-    async with HttpLoadReader(port=runtime.port, timeout_seconds=0.5) as reader:
+    async with HttpLoadReader(port=runtime.port, timeout_seconds=10.0) as reader:
         yield reader
 
 
@@ -112,11 +112,13 @@ async def test_what_a_pod_must_not_answer_counts_as_none(reader, runtime, answer
     assert await reader.read([at("127.0.0.1")]) == {}
 
 
-async def test_a_pod_that_hangs_is_left_after_the_timeout(reader, runtime):
-    runtime.delay = 5.0
-    began = asyncio.get_running_loop().time()
-    assert await reader.read([at("127.0.0.1")]) == {}
-    assert asyncio.get_running_loop().time() - began < 4
+async def test_a_pod_that_hangs_is_left_after_the_timeout(runtime):
+    runtime.delay = 30.0
+    async with (
+        asyncio.timeout(20),
+        HttpLoadReader(port=runtime.port, timeout_seconds=0.5) as reader,
+    ):
+        assert await reader.read([at("127.0.0.1")]) == {}
 
 
 async def test_so_many_are_asked_at_once_and_waiting_for_a_turn_costs_no_answer(runtime):
