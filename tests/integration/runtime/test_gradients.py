@@ -1,6 +1,7 @@
 """Gradients of a loaded model: whether there are any, what they cost, who answers as before."""
 
 import warnings
+from itertools import chain
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ from modelyard_runtime.loading.vetting import vet_folder
 from modelyard_runtime.tasks.attribution import ToExplain
 from tests.support.letter_tokenizer import VOCABULARY
 from tests.support.text_models import write_bert
-from tests.support.tiny_models import CAPACITY, SMALL
+from tests.support.tiny_models import CAPACITY, SMALL, write_model
 
 CLOSE = 1e-4
 
@@ -30,7 +31,11 @@ CLOSE = 1e-4
 @pytest.fixture
 def loaded(tmp_path):
     """A classifier as the loader returns it, which a test may change."""
-    folder = vet_folder(write_bert(tmp_path), form=Format.AUTO, entrypoint="")
+    return load_folder(write_bert(tmp_path))
+
+
+def load_folder(path):
+    folder = vet_folder(path, form=Format.AUTO, entrypoint="")
     detected = detect(folder, Task.AUTO, Format.AUTO, "")
     return load(Wanted(folder, detected, DType.AUTO, CAPACITY.memory_bytes))
 
@@ -169,6 +174,19 @@ def measure_held_bytes(loaded, tokens):
         kept = model(inputs_embeds=embeds).logits
     assert kept.requires_grad
     return sum(size for place, size in held.items() if place not in weights)
+
+
+def test_a_model_that_sees_the_padding_is_explained_in_a_crowd_as_alone(tmp_path):
+    sizes = {"num_labels": 3, "type_vocab_size": 2, "embedding_size": SMALL["hidden_size"]}
+    write_model(tmp_path, "ConvBertForSequenceClassification", **sizes)
+    gradients = TextGradients(load_folder(tmp_path), Room(max_tokens=2048, spare_bytes=10**9))
+    asked = [ToExplain(TextInput(text), "LABEL_0", 4) for text in ("t4", "t5 t6 t7 t8", "t9 t3")]
+    rows = [gradients.prepare(one) for one in asked]
+    crowd = gradients.compute(list(chain(*zip(*rows, strict=True))))
+    for place, points in enumerate(rows):
+        for slope, alone in zip(crowd[place :: len(rows)], gradients.compute(points), strict=True):
+            assert slope.score == pytest.approx(alone.score, abs=CLOSE)
+            assert slope.shares == pytest.approx(alone.shares, abs=CLOSE)
 
 
 def test_the_backend_keeps_what_the_classifier_says_of_itself(loaded):

@@ -88,15 +88,12 @@ class TextGradients:
 
     def compute(self, rows: Sequence[PathRow]) -> list[Slope]:
         """Return the slope of the score, by token, at each point."""
+        found: dict[int, Slope] = {}
         with differentiating():
-            scores, point, whole_way = self._forward(rows)
-            gradient = take_gradient(scores, point)
-        shares = (gradient.float() * whole_way).sum(dim=-1).cpu().numpy()
-        return [
-            # A copy, or one kept row would hold the whole batch in memory.
-            Slope(score, shares[i, : row.row.text.length].copy())
-            for i, (row, score) in enumerate(zip(rows, scores.tolist(), strict=True))
-        ]
+            for places in self._padded.group([row.row.text.row for row in rows]):
+                slopes = self._compute([rows[place] for place in places])
+                found.update(zip(places, slopes, strict=True))
+        return [found[place] for place in range(len(rows))]
 
     def finish(
         self, asked: ToExplain, rows: Sequence[PathRow], slopes: Sequence[Slope]
@@ -111,6 +108,16 @@ class TextGradients:
         ]
         blank: str = self._texts.tokenizer.convert_ids_to_tokens(self._blank)
         return ExplainedText(difference, shares, baseline=blank, tokens=text.length)
+
+    def _compute(self, rows: Sequence[PathRow]) -> list[Slope]:
+        scores, point, whole_way = self._forward(rows)
+        gradient = take_gradient(scores, point)
+        shares = (gradient.float() * whole_way).sum(dim=-1).cpu().numpy()
+        return [
+            # A copy, or one kept row would hold the whole batch in memory.
+            Slope(score, shares[i, : row.row.text.length].copy())
+            for i, (row, score) in enumerate(zip(rows, scores.tolist(), strict=True))
+        ]
 
     def _forward(self, rows: Sequence[PathRow]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return the scores, the embeddings they are of, and the way from the baseline's to x."""

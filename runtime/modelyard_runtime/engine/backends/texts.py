@@ -128,12 +128,20 @@ class PaddedModel:
 
     def forward(self, rows: Sequence[TokenRow]) -> tuple[Any, torch.Tensor]:
         """Return the model's output and the mask of real tokens, shape (rows, longest)."""
-        if self._is_padding_seen is None:
-            self._is_padding_seen = self._sees_padding(has_types=rows[0].types is not None)
-        if self._is_padding_seen:
-            return self._forward_apart(rows)
+        groups = self.group(rows)
+        if len(groups) > 1:
+            return self._forward_apart(rows, groups)
         inputs = self.pad(rows)
         return self.model(**inputs), inputs["attention_mask"]
+
+    def group(self, rows: Sequence[TokenRow]) -> list[list[int]]:
+        """Return the places of rows that may be computed together."""
+        if self._is_padding_seen is None:
+            self._is_padding_seen = self._sees_padding(has_types=rows[0].types is not None)
+        groups: dict[int, list[int]] = {}
+        for place, row in enumerate(rows):
+            groups.setdefault(row.length if self._is_padding_seen else 0, []).append(place)
+        return list(groups.values())
 
     def pad(self, rows: Sequence[TokenRow]) -> dict[str, torch.Tensor]:
         """Return the model's inputs, each of shape (rows, longest)."""
@@ -168,16 +176,14 @@ class PaddedModel:
             for name in _list_answers(alone)
         )
 
-    def _forward_apart(self, rows: Sequence[TokenRow]) -> tuple[Any, torch.Tensor]:
-        places: dict[int, list[int]] = {}
-        for place, row in enumerate(rows):
-            places.setdefault(row.length, []).append(place)
+    def _forward_apart(
+        self, rows: Sequence[TokenRow], groups: Sequence[Sequence[int]]
+    ) -> tuple[Any, torch.Tensor]:
         parts = [
-            (same, self.model(**self.pad([rows[place] for place in same])))
-            for same in places.values()
+            (places, self.model(**self.pad([rows[place] for place in places]))) for places in groups
         ]
         merged = {
-            name: _merge([(same, getattr(output, name)) for same, output in parts])
+            name: _merge([(places, getattr(output, name)) for places, output in parts])
             for name in _list_answers(parts[0][1])
         }
         return SimpleNamespace(**merged), self.pad(rows)["attention_mask"]
