@@ -1,6 +1,7 @@
 """Vectors and labels are those of a plain computation, whatever else is in the batch."""
 
 import asyncio
+import json
 
 import numpy as np
 import pytest
@@ -156,6 +157,63 @@ async def test_vectors_are_pooled_as_the_model_says(case, tmp_path):
 async def test_other_ways_of_pooling_are_refused(pooling, message, tmp_path):
     folder = write_model(tmp_path, "BertModel", type_vocab_size=2)
     add_modules(folder, pooling, normalise=True)
+    with pytest.raises(CannotStart, match=message) as caught:
+        async with running(folder):
+            pass
+    assert caught.value.reason is Reason.MODEL_UNSUPPORTED
+
+
+PROMPTS = "config_sentence_transformers.json"
+WORDINGS = {
+    "the default prompt stands before it": (
+        {PROMPTS: {"prompts": {"query": "t7 ", "none": ""}, "default_prompt_name": "query"}},
+        "t7 t5 t6",
+    ),
+    "prompts that nobody has asked for do not": (
+        {PROMPTS: {"prompts": {"query": "t7 "}, "default_prompt_name": None}},
+        "t5 t6",
+    ),
+    "in lower case, with its prompt": (
+        {
+            PROMPTS: {"prompts": {"query": "T7 "}, "default_prompt_name": "query"},
+            "sentence_bert_config.json": {"do_lower_case": True},
+        },
+        "t7 t5 t6",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WORDINGS)
+async def test_texts_are_worded_as_the_model_says(case, tmp_path):
+    documents, worded = WORDINGS[case]
+    folder = write_model(tmp_path, "BertModel", type_vocab_size=2)
+    for name, document in documents.items():
+        (folder / name).write_text(json.dumps(document))
+    is_lower = "sentence_bert_config.json" in documents
+    async with running(folder) as engine:
+        (answer,) = await engine.run([TextInput("T5 t6" if is_lower else "t5 t6")])
+    expected = embed_alone(folder, worded, pool=lambda s: s.mean(dim=0), normalise=True)
+    np.testing.assert_allclose(answer.vector, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "pooling", "message"),
+    [
+        pytest.param({}, {}, "has no prompt 'query'", id="a default prompt that is missing"),
+        pytest.param(
+            {"query": "t7 "},
+            {"pooling_mode": "mean", "include_prompt": False},
+            "leaves its prompt out",
+            id="a prompt that is not to count",
+        ),
+    ],
+)
+async def test_prompts_that_cannot_be_followed_are_refused(prompts, pooling, message, tmp_path):
+    folder = write_model(tmp_path, "BertModel", type_vocab_size=2)
+    document = {"prompts": prompts, "default_prompt_name": "query"}
+    (folder / PROMPTS).write_text(json.dumps(document))
+    if pooling:
+        add_modules(folder, pooling, normalise=True)
     with pytest.raises(CannotStart, match=message) as caught:
         async with running(folder):
             pass

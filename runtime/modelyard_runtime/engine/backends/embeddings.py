@@ -7,6 +7,7 @@ import torch
 from modelyard_runtime.domain import Embedding, TextInput
 from modelyard_runtime.engine.backends.pooling import pool, read_pooling
 from modelyard_runtime.engine.backends.texts import PaddedModel, TextRows, TokenRow
+from modelyard_runtime.engine.backends.wording import read_wording
 from modelyard_runtime.loading.loaded import Loaded
 
 
@@ -17,6 +18,7 @@ class Embedder:
         self._texts = TextRows(loaded)
         self._padded = PaddedModel(loaded)
         self._pooling = read_pooling(loaded.wanted.folder)
+        self._wording = read_wording(loaded.wanted.folder)
         self.context_tokens = self._texts.max_tokens
         self.require_health = self._padded.require_health
 
@@ -26,7 +28,7 @@ class Embedder:
 
     def prepare(self, item: TextInput) -> list[TokenRow]:
         """Return the text's tokens."""
-        return [self._texts.encode(item.content)]
+        return [self._texts.encode(self._wording.apply(item.content))]
 
     @torch.inference_mode()
     def compute(self, rows: Sequence[TokenRow]) -> Sequence[torch.Tensor]:
