@@ -27,6 +27,7 @@ from bench.equality_cases import CASES, Case, run_example
 from bench.equality_requests import NAME
 from bench.figures import Figures
 from bench.model_processes import serving
+from modelyard_local.columns import lay_out
 from modelyard_local.errors import LocalError
 from modelyard_local.progress import to_stderr
 
@@ -163,8 +164,7 @@ def build_table(rows: Figures) -> str:
     """Return the rows in columns."""
     cells: list[Sequence[str]] = [HEADINGS]
     cells += [(*name.split(", "), *_read_texts(row)) for name, row in rows.items()]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
+    return lay_out(cells)
 
 
 def _read_texts(row: Any) -> list[str]:

@@ -15,6 +15,7 @@ from bench.figures import Figures
 from bench.model_processes import serving
 from examples.demo import Example, make_model
 from modelyard_api.v1alpha1 import Measured
+from modelyard_local.columns import lay_out
 from modelyard_local.errors import LocalError
 from modelyard_local.progress import to_stderr
 
@@ -31,6 +32,7 @@ MODELS = ("sentiment", "fill-mask", "smollm2")
 #: They write more than one word at a time, which no export to ONNX does here.
 WITHOUT_EXPORT = frozenset({"smollm2"})
 MIB = 1024**2
+HEADINGS = ("model, way", "size, MiB", "ms", "right, %", "as before, %")
 
 
 def measure_model(name: str, folder: Path) -> dict[str, Figures]:
@@ -70,9 +72,7 @@ def describe(when: str, measured: Measured) -> Figures:
 
 def build_table(figures: Figures) -> str:
     """Return a row for each model and way."""
-    rows = [
-        "model, way                          size, MiB        ms           right, %   as before, %"
-    ]
+    rows: list[tuple[str, ...]] = [HEADINGS]
     for name, found in figures.items():
         if not isinstance(found, Mapping):
             continue
@@ -82,9 +82,8 @@ def build_table(figures: Figures) -> str:
             else ""
             for what in ("size_mib", "milliseconds", "accuracy_percent")
         ]
-        size, time, accuracy = pairs
-        rows.append(f"{name:<36}{size:<17}{time:<17}{accuracy:<13}{found['agreement_percent']}")
-    return "\n".join(rows)
+        rows.append((name, *pairs, str(found["agreement_percent"])))
+    return lay_out(rows)
 
 
 def main() -> None:

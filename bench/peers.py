@@ -16,6 +16,7 @@ import torch
 
 from bench.equality_cases import run_example
 from bench.model_processes import ROOT, serving
+from modelyard_local.columns import lay_out
 from modelyard_local.errors import LocalError
 from modelyard_local.progress import to_stderr
 
@@ -80,9 +81,8 @@ def call_all(python: Path, folder: Path, content: str, *options: str) -> list[Ca
 
 def build_table(calls: Sequence[Call]) -> str:
     """Return the calls in columns."""
-    rows = [HEADINGS, *((client, call, wrong or "ok") for client, call, wrong in calls)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    rows = ((client, call, wrong or "ok") for client, call, wrong in calls)
+    return lay_out([HEADINGS, *rows])
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from examples import demo, questions, variants
 from modelyard_api.v1alpha1 import ModelDeployment
 from modelyard_local import clusters, images, services
 from modelyard_local.clusters import Cluster
+from modelyard_local.columns import lay_out
 from modelyard_local.errors import LocalError
 
 Prepare = Callable[[Cluster], AbstractContextManager[variants.Prepared]]
@@ -119,9 +120,7 @@ def remove(cluster: Cluster, manifests: Sequence[variants.Manifest]) -> None:
 
 def show(rows: Sequence[Row]) -> str:
     """Return the table."""
-    table = [HEADINGS, *(row.cells() for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return "\n".join("  " + "  ".join(map(str.ljust, cells, widths)).rstrip() for cells in table)
+    return lay_out([HEADINGS, *(row.cells() for row in rows)], indent="  ")
 
 
 def run(cluster_name: str, names: Sequence[str], *, keeps: bool) -> None:
