@@ -53,8 +53,9 @@ def test_a_nucleus_larger_than_the_candidates_is_drawn_from_all():
     assert (draw_many(flat, top_p=0.9) > 0).sum() > 1500
 
 
-def test_a_tiny_temperature_is_as_good_as_greedy():
-    assert draw_many([1.0, 1.1, 0.9], temperature=1e-6)[1] == 1
+@pytest.mark.parametrize("temperature", [1e-6, 1e-40, 1e-300])
+def test_a_tiny_temperature_is_as_good_as_greedy(temperature):
+    assert draw_many([1.0, 1.1, 0.9], temperature=temperature)[1] == 1
 
 
 def test_rows_keep_to_themselves():

@@ -72,7 +72,9 @@ def _draw_random(scores: torch.Tensor, samplers: Sequence[Sampler]) -> torch.Ten
     points = torch.cat(
         [torch.rand(1, generator=sampler.generator, dtype=torch.float64) for sampler in samplers]
     ).to(scores.device)
+    # One that is nothing in the type of the scores would be a division of nothing by nothing.
     temperatures = scores.new_tensor([sampler.temperature for sampler in samplers])
+    temperatures = temperatures.clamp_(min=torch.finfo(scores.dtype).tiny)
     # Subtracting the maximum first keeps a tiny temperature from making infinity minus infinity.
     shifted = scores - scores.amax(dim=-1, keepdim=True)
     chances = torch.softmax(shifted / temperatures.unsqueeze(1), dim=-1)
