@@ -7,7 +7,7 @@ import yaml
 from examples import demo
 from modelyard_local import nodes
 from tests.support import audit_log
-from tests.support.kubectl import MDL
+from tests.support.kubectl import MDL, QUIET_SECONDS
 from tests.support.waiting import wait_for
 
 RESOURCE = "accelerator.example.com/card"
@@ -16,8 +16,6 @@ OPERATOR = f"system:serviceaccount:{demo.SYSTEM_NAMESPACE}:modelyard-operator"
 
 #: Until a process has ended whose pod object is gone; it holds the lease as long.
 KUBELET_SECONDS = 15
-#: Longer than the operator holds back a status that only counts.
-QUIET_SECONDS = 4
 
 
 def is_quiet(namespace, name):

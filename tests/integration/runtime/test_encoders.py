@@ -275,6 +275,15 @@ async def test_inputs_reach_as_far_as_the_model_has_positions(tmp_path):
     assert np.isfinite(answer.vector).all()
 
 
+def check_scores(model, items, answers):
+    """Hold answers to tokens against the model's own, one by one."""
+    for item, answer in zip(items, answers, strict=True):
+        with torch.inference_mode():
+            chances = model(input_ids=torch.tensor([item.content])).logits[0].softmax(dim=-1)
+        expected = {model.config.id2label[i]: chance for i, chance in enumerate(chances.tolist())}
+        assert answer.scores == pytest.approx(expected, abs=1e-4)
+
+
 @pytest.mark.parametrize(
     "model_class", ["FNetForSequenceClassification", "ConvBertForSequenceClassification"]
 )
@@ -284,11 +293,7 @@ async def test_a_model_that_sees_the_padding_answers_in_a_crowd_as_alone(model_c
     model = AutoModelForSequenceClassification.from_pretrained(folder)
     async with running(folder, task="text-classification") as engine:
         answers = await engine.run(items)
-    for item, answer in zip(items, answers, strict=True):
-        with torch.inference_mode():
-            chances = model(input_ids=torch.tensor([item.content])).logits[0].softmax(dim=-1)
-        expected = {model.config.id2label[i]: chance for i, chance in enumerate(chances.tolist())}
-        assert answer.scores == pytest.approx(expected, abs=1e-4)
+    check_scores(model, items, answers)
 
 
 async def test_positions_that_are_counted_from_behind_the_padding_are_fewer(tmp_path):
@@ -323,11 +328,7 @@ async def test_a_decoder_without_padding_token_reads_texts_to_their_end(tmp_path
     items = [TextInput((5, 6, 7, 8, 0)), TextInput((5, 9)), TextInput((4, 0, 0, 0))]
     async with running(folder) as engine:
         answers = await engine.run(items)
-    for item, answer in zip(items, answers, strict=True):
-        with torch.inference_mode():
-            chances = model(input_ids=torch.tensor([item.content])).logits[0].softmax(dim=-1)
-        expected = {model.config.id2label[i]: chance for i, chance in enumerate(chances.tolist())}
-        assert answer.scores == pytest.approx(expected, abs=1e-4)
+    check_scores(model, items, answers)
 
 
 async def test_padding_that_is_no_token_of_the_model_is_never_given_to_it(tmp_path):
